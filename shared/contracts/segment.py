@@ -1,0 +1,122 @@
+"""Segments: what was rendered, what failed, which version is current, what a person said of it."""
+
+from enum import StrEnum
+from typing import ClassVar
+from uuid import UUID
+
+from pydantic import Field
+
+from shared.contracts.base import Event
+from shared.contracts.types import (
+    CharacterId,
+    ClipExpectation,
+    EnvironmentFingerprint,
+    Instant,
+    JobId,
+    LockedAsset,
+    ProjectId,
+    Purpose,
+    RenderFailure,
+    RenderParameters,
+    SceneId,
+    SceneTypeId,
+    SegmentId,
+    Sha256,
+    StoredClip,
+    Tier,
+)
+
+
+class SegmentGenerated(Event):
+    """A clip is decoded and stored. Said exactly once per adopted result."""
+
+    key_field: ClassVar[str] = "scene_id"
+
+    scene_id: SceneId
+    segment_id: SegmentId
+    position: int = Field(ge=1)
+    segment_count: int = Field(ge=1)
+    version: int = Field(ge=1, description="of this position; regeneration_count + 1")
+    project_id: ProjectId
+    character_id: CharacterId
+    scene_type_id: SceneTypeId
+    purpose: Purpose
+    tier: Tier
+    request_id: UUID | None = Field(description="the generation.requested it answers; None for a person's scene")
+    clip: StoredClip
+    last_frame_sha256: Sha256
+    seed_image_sha256: Sha256
+    source_image_sha256: Sha256
+    previous_clip_sha256: Sha256 | None = Field(description="the clip before it in the chain, for the hand-over")
+    baseline_clip_sha256: Sha256 | None
+    expected: ClipExpectation
+    parameters: RenderParameters
+    assets: tuple[LockedAsset, ...]
+    environment: EnvironmentFingerprint
+    job_id: JobId
+    attempt: int = Field(ge=1)
+    prompt_id: UUID
+    server: str
+    queued_seconds: float = Field(ge=0)
+    render_seconds: float = Field(ge=0)
+    generated_at: Instant
+
+    def establishes(self) -> tuple[str, ...]:
+        return (f"segment:{self.segment_id}",)
+
+
+class SegmentFailed(Event):
+    """A render that will not happen, after all its attempts; it ends its chain, so later positions do not come either."""
+
+    key_field: ClassVar[str] = "scene_id"
+
+    scene_id: SceneId
+    segment_id: SegmentId | None
+    position: int
+    segment_count: int
+    project_id: ProjectId
+    character_id: CharacterId
+    scene_type_id: SceneTypeId
+    purpose: Purpose
+    tier: Tier
+    request_id: UUID | None
+    failure: RenderFailure
+    attempts: int
+    failed_at: Instant
+
+
+class ActivationReason(StrEnum):
+    GENERATED = "generated"
+    REGENERATED = "regenerated"
+    REVERTED = "reverted"
+
+
+class SegmentActivated(Event):
+    """Another version of a position is the current one."""
+
+    key_field: ClassVar[str] = "scene_id"
+
+    scene_id: SceneId
+    segment_id: SegmentId
+    position: int
+    version: int
+    previous_segment_id: SegmentId | None
+    clip_sha256: Sha256
+    reason: ActivationReason
+
+
+class ReviewDecision(StrEnum):
+    APPROVED = "approved"
+    REJECTED = "rejected"
+
+
+class SegmentReviewed(Event):
+    key_field: ClassVar[str] = "scene_id"
+
+    scene_id: SceneId
+    segment_id: SegmentId
+    clip_sha256: Sha256
+    decision: ReviewDecision
+    note: str = ""
+    reviewed_by: str
+    reviewed_at: Instant
