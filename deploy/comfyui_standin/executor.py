@@ -111,7 +111,7 @@ class Executor:
                 results[node_id] = self._run_node(run, item, node_id, results, failing)
                 self._cache[keys[node_id]] = results[node_id]
             self._hold(began)
-        except Exception as problem:
+        except Exception as problem:  # noqa: BLE001 a node may raise anything; that is the prompt's failure
             self._failed(run, graph, node_id, results, problem)
 
     def _run_node(

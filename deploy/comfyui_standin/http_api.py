@@ -45,7 +45,12 @@ async def post_prompt(request: web.Request) -> web.StreamResponse:
     if body.get("front"):
         number = -number
     if "prompt" not in body:
-        error = {"type": "no_prompt", "message": "No prompt provided", "details": "No prompt provided", "extra_info": {}}
+        error = {
+            "type": "no_prompt",
+            "message": "No prompt provided",
+            "details": "No prompt provided",
+            "extra_info": {},
+        }
         return web.json_response({"error": error, "node_errors": {}}, status=400)
     graph: JSON = body["prompt"]
     prompt_id = str(body.get("prompt_id", uuid.uuid4()))
@@ -214,7 +219,9 @@ async def models(request: web.Request) -> web.StreamResponse:
 
 async def features(request: web.Request) -> web.StreamResponse:
     """What this server can do beyond the basics."""
-    return web.json_response({"supports_preview_metadata": True, "max_upload_size": request.app[STANDIN].options.max_upload_bytes})
+    return web.json_response(
+        {"supports_preview_metadata": True, "max_upload_size": request.app[STANDIN].options.max_upload_bytes}
+    )
 
 
 async def empty_list(request: web.Request) -> web.StreamResponse:

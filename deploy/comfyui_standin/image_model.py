@@ -1,8 +1,8 @@
 """The image model: real pixels from a start image, by continuous image operations. Pure functions of arrays.
 
-Every effect grows from (almost) nothing in the first frame to its full size in the last one, so that a clip begins where
-the clip before it ended and a chain of clips drifts a little further with each link. Coordinates are fractions of the
-picture, so that a draft at half size shows the same thing. Images are uint8 RGB [height, width, 3].
+Every effect grows from (almost) nothing in the first frame to its full size in the last one, so that a clip begins
+where the clip before it ended and a chain of clips drifts a little further with each link. Coordinates are shares of
+the picture, so that a draft at half size shows the same thing. Images are uint8 RGB [height, width, 3].
 """
 
 import hashlib
@@ -172,7 +172,7 @@ def prepare(settings: Settings, checkpoint: Checkpoint, loras: tuple[tuple[Lora,
 
 
 def progress_of(frame: int, frames: int, denoise: float) -> float:
-    """How far the clip's effects have grown: 0 in the first frame, `denoise` in the last, without a jerk at the ends."""
+    """How far the effects have grown: 0 in the first frame, `denoise` in the last, without a jerk at the ends."""
     if frames < 2:
         return 0.0
     share = frame / (frames - 1)
@@ -257,10 +257,17 @@ def render(
         image = target_frame(base, look, frame)
         if not quick:
             noise = np.random.default_rng([settings.seed, frame])
-            grain = look.texture * np.float32(0.8) + noise.standard_normal(look.texture.shape, np.float32) * np.float32(0.4)
-            passes = denoise_frame(
-                image, grain * np.float32(look.checkpoint.grain_gain * settings.denoise), schedule, settings.sampler, noise
+            grain = look.texture * np.float32(0.8) + noise.standard_normal(look.texture.shape, np.float32) * np.float32(
+                0.4
             )
-            for step, image in enumerate(passes, start=1):
+            passes = denoise_frame(
+                image,
+                grain * np.float32(look.checkpoint.grain_gain * settings.denoise),
+                schedule,
+                settings.sampler,
+                noise,
+            )
+            for step, passed in enumerate(passes, start=1):
+                image = passed
                 tick((frame * settings.steps + step) * settings.steps // total)
         yield np.clip(image * np.float32(255) + np.float32(0.5), 0, 255).astype(np.uint8)

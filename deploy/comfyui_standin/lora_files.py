@@ -44,7 +44,7 @@ class Region:
 def colour_matrix(
     *, warmth: float = 0.0, saturation: float = 0.0, contrast: float = 0.0, brightness: float = 0.0, hue: float = 0.0
 ) -> Floats:
-    """A 3x4 difference from the identity. `hue` (radians) turns colours about the grey axis; 0 everywhere is no change."""
+    """A 3x4 difference from the identity. `hue` (radians) turns colours about the grey axis."""
     grey = np.full((3, 3), 1.0 / 3.0)
     cross = np.asarray([[0, -1, 1], [1, 0, -1], [-1, 1, 0]]) / np.sqrt(3.0)
     turned = np.cos(hue) * np.eye(3) + np.sin(hue) * cross + (1.0 - np.cos(hue)) * grey
@@ -54,8 +54,10 @@ def colour_matrix(
     return np.asarray(np.hstack([linear - np.eye(3), offset]), dtype=np.float32)
 
 
-def displacement_field(region: Region, *, bulge: float = 0.0, swirl: float = 0.0, x: float = 0.0, y: float = 0.0) -> Floats:
-    """[2, cells, cells]: inside the region, outward push, turn and plain shift, each in shares of the picture's size."""
+def displacement_field(
+    region: Region, *, bulge: float = 0.0, swirl: float = 0.0, x: float = 0.0, y: float = 0.0
+) -> Floats:
+    """[2, cells, cells]: inside the region, outward push, turn and plain shift, in shares of the picture."""
     centres = (np.arange(FIELD_CELLS, dtype=np.float32) + 0.5) / FIELD_CELLS
     across = np.broadcast_to((centres[None, :] - region.x) / region.radius_x, (FIELD_CELLS, FIELD_CELLS))
     down = np.broadcast_to((centres[:, None] - region.y) / region.radius_y, (FIELD_CELLS, FIELD_CELLS))
@@ -95,8 +97,9 @@ def write_lora(
 
 
 def write_lora_from_parameters(path: Path, parameters: dict[str, Any]) -> None:
-    """`parameters`: the keyword arguments of `colour_matrix` under `colour` and `local_colour`, of `Region` under `region`,
-    of `displacement_field` under `displacement` (these need a region), plus `detail` and `quantisation_step`.
+    """`parameters`: the keyword arguments of `colour_matrix` under `colour` and `local_colour`, of `Region` under
+    `region`, of `displacement_field` under `displacement` (which needs a region), plus `detail` and
+    `quantisation_step`.
 
     Raises TypeError for a name that doesn't exist.
     """
@@ -130,9 +133,7 @@ def read_lora(path: Path) -> Lora:
         raise ValueError(f"lora key not found: {missing}") from missing
 
 
-def write_checkpoint(
-    path: Path, *, tone_gamma: float = 1.0, motion_gain: float = 1.0, grain_gain: float = 1.0
-) -> None:
+def write_checkpoint(path: Path, *, tone_gamma: float = 1.0, motion_gain: float = 1.0, grain_gain: float = 1.0) -> None:
     """Write a checkpoint. `tone_gamma` bends the tone curve; the two gains scale camera movement and grain."""
     curve = np.linspace(0.0, 1.0, 9, dtype=np.float32) ** np.float32(tone_gamma)
     tensors = {

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -10,8 +10,9 @@ import numpy as np
 
 from deploy.comfyui_standin import image_model, lora_files, media
 from deploy.comfyui_standin.folders import Folders, OutsideFolder, next_output
-from deploy.comfyui_standin.image_model import Checkpoint, Lora, Pixels
+from deploy.comfyui_standin.image_model import Pixels
 from deploy.comfyui_standin.node_types import JSON, Input, NodeClass, NodeResult, Running, choice, link, number, text
+from deploy.comfyui_standin.node_values import Conditioning, Latent, Model, Video
 from deploy.comfyui_standin.samplers import SAMPLERS, SCHEDULERS
 
 MAX_SIDE = 16384
@@ -22,40 +23,6 @@ RESAMPLING = {
     "bicubic": cv2.INTER_CUBIC,
     "lanczos": cv2.INTER_LANCZOS4,
 }
-
-
-@dataclass(frozen=True)
-class Model:
-    """MODEL: a checkpoint with the LoRAs put on it so far."""
-
-    checkpoint: Checkpoint
-    loras: tuple[tuple[Lora, float], ...] = ()
-
-
-@dataclass(frozen=True)
-class Conditioning:
-    """CONDITIONING: a prompt's embedding, and the picture to start from when a node has added one."""
-
-    embedding: tuple[float, ...]
-    start: Pixels | None = None
-
-
-@dataclass(frozen=True)
-class Latent:
-    """LATENT: an empty clip of a size, or pictures."""
-
-    width: int
-    height: int
-    length: int
-    frames: Pixels | None = None
-
-
-@dataclass(frozen=True)
-class Video:
-    """VIDEO: pictures and their rate."""
-
-    images: Pixels
-    fps: float
 
 
 def _image_problem(folders: Folders, inputs: JSON) -> str | None:

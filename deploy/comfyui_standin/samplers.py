@@ -33,7 +33,9 @@ def sigmas(scheduler: str, steps: int) -> tuple[float, ...]:
         low, high = last ** (1 / rho), START_SIGMA ** (1 / rho)
         levels = [(high + share * (low - high)) ** rho for share in shares]
     elif scheduler == "exponential":
-        levels = [math.exp(math.log(START_SIGMA) + share * (math.log(last) - math.log(START_SIGMA))) for share in shares]
+        levels = [
+            math.exp(math.log(START_SIGMA) + share * (math.log(last) - math.log(START_SIGMA))) for share in shares
+        ]
     else:
         power = 1.0 if scheduler == "simple" else 1.5
         levels = [last + (START_SIGMA - last) * (1.0 - share) ** power for share in shares]

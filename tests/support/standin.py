@@ -148,7 +148,8 @@ def image_to_video_graph(
             "class_type": "KSampler",
             "inputs": {
                 "model": ["2", 0], "seed": seed, "steps": steps, "cfg": 6.0, "sampler_name": "euler",
-                "scheduler": "normal", "positive": ["6", 0], "negative": ["6", 1], "latent_image": ["6", 2], "denoise": 1.0,
+                "scheduler": "normal", "positive": ["6", 0], "negative": ["6", 1], "latent_image": ["6", 2],
+                "denoise": 1.0,
             },
         },
         "8": {"class_type": "VAEDecode", "inputs": {"samples": ["7", 0], "vae": ["2", 2]}},

@@ -21,7 +21,8 @@ from deploy.comfyui_standin.lora_files import (
     write_lora_from_parameters,
 )
 
-START = resize(np.asarray(data.astronaut(), np.uint8), width=64, height=64)
+ASTRONAUT = np.asarray(data.astronaut(), np.uint8)  # type: ignore[no-untyped-call]
+START = resize(ASTRONAUT, width=64, height=64)
 SETTINGS = Settings(width=64, height=64, frames=6, seed=11, steps=4, cfg=6.0)
 NO_LORA = Lora(
     colour=np.zeros((3, 4), np.float32),
@@ -41,7 +42,10 @@ STRONG = Lora(
 
 
 def clip(
-    settings: Settings = SETTINGS, *loras: tuple[Lora, float], start: Pixels = START, checkpoint: Checkpoint | None = None
+    settings: Settings = SETTINGS,
+    *loras: tuple[Lora, float],
+    start: Pixels = START,
+    checkpoint: Checkpoint | None = None,
 ) -> Pixels:
     look = prepare(settings, checkpoint or Checkpoint(), loras)
     return np.stack(list(render(start, look)))
@@ -90,7 +94,7 @@ def test_frames_follow_each_other_without_a_jump() -> None:
 
 
 def test_a_chain_of_clips_drifts_further_with_each_link() -> None:
-    start, ends = START, []
+    start, ends = START, list[Pixels]()
     for position in range(3):
         settings = replace(SETTINGS, seed=20 + position)
         plain, changed = clip(settings, start=start), clip(settings, (STRONG, 1.0), start=ends[-1] if ends else start)
@@ -134,10 +138,9 @@ def test_an_empty_prompt_adds_nothing() -> None:
 
 
 def test_a_draft_shows_the_same_scene_as_the_full_size() -> None:
-    image = np.asarray(data.astronaut(), np.uint8)
-    full = clip(replace(SETTINGS, width=128, height=128), (STRONG, 1.0), start=image)[-1]
-    draft = clip(SETTINGS, (STRONG, 1.0), start=image)[-1]
-    other = clip(replace(SETTINGS, seed=12), (STRONG, 1.0), start=image)[-1]
+    full = clip(replace(SETTINGS, width=128, height=128), (STRONG, 1.0), start=ASTRONAUT)[-1]
+    draft = clip(SETTINGS, (STRONG, 1.0), start=ASTRONAUT)[-1]
+    other = clip(replace(SETTINGS, seed=12), (STRONG, 1.0), start=ASTRONAUT)[-1]
     same = distance(resize(full, width=64, height=64), draft)
     assert same < distance(resize(full, width=64, height=64), other)
 
