@@ -1,0 +1,1 @@
+"""Kafka: envelope, delivery policy, outbox relay, topics."""

@@ -1,0 +1,5 @@
+"""Media: a content-addressed store, and signed links to what is in it."""
+
+from shared.media.store import MediaChanged, MediaMissing, MediaStore
+
+__all__ = ["MediaChanged", "MediaMissing", "MediaStore"]
