@@ -1,0 +1,141 @@
+"""Which way of a metric is better, how far it must move to count, and what no gain elsewhere can buy back."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from services.regression.domain.errors import BadThreshold
+
+DEFAULT_CONFIDENCE = 0.99
+"""Two-sided, per comparison. Where the noise sets the limit, one comparison in 200 is called degraded by chance;
+where the threshold sets it (an engine that repeats itself exactly), none is."""
+
+SSIM_TO_BASELINE = "ssim_to_baseline"
+
+
+class Direction(StrEnum):
+    """Which way is better. `two_sided`: any move away from the baseline is for the worse."""
+
+    HIGHER = "higher"
+    LOWER = "lower"
+    TWO_SIDED = "two_sided"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How one metric is judged.
+
+    `threshold` is the smallest move that counts, in the metric's own unit; `relative` the same as a share of the
+    baseline value, for metrics whose size depends on what is shown. The larger of the two holds. `relational`
+    metrics compare with the baseline clip itself: they measure change, not quality, and are never "improved".
+    """
+
+    metric: str
+    direction: Direction
+    threshold: float
+    relative: float = 0.0
+    veto: bool = False
+    relational: bool = False
+    enabled: bool = True
+
+    def smallest_move(self, baseline: float) -> float:
+        return max(self.threshold, self.relative * abs(baseline))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """A project's or a reference's own opinion on one metric; None keeps what was there."""
+
+    direction: Direction | None = None
+    threshold: float | None = None
+    veto: bool | None = None
+    enabled: bool | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Overrides:
+    metrics: Mapping[str, Override] = field(default_factory=dict)
+    confidence: float | None = None
+
+
+def _rules(*rules: Rule) -> dict[str, Rule]:
+    return {rule.metric: rule for rule in rules}
+
+
+BUILT_IN: Mapping[str, Rule] = _rules(
+    Rule(metric="matches_request", direction=Direction.HIGHER, threshold=0.0),
+    Rule(metric="sharpness", direction=Direction.HIGHER, threshold=0.05, relative=0.1),
+    Rule(metric="exposure", direction=Direction.TWO_SIDED, threshold=0.05),
+    Rule(metric="clipping", direction=Direction.LOWER, threshold=0.03),
+    Rule(metric="motion", direction=Direction.TWO_SIDED, threshold=0.002, relative=0.35),
+    Rule(metric="flicker", direction=Direction.LOWER, threshold=0.005, veto=True),
+    Rule(metric="frozen_frames", direction=Direction.LOWER, threshold=0.05),
+    Rule(metric="black_frames", direction=Direction.LOWER, threshold=0.02),
+    Rule(metric="identity_similarity", direction=Direction.HIGHER, threshold=0.05, veto=True),
+    Rule(metric="handover_ssim", direction=Direction.HIGHER, threshold=0.05),
+    Rule(metric=SSIM_TO_BASELINE, direction=Direction.HIGHER, threshold=0.15, relational=True),
+)
+"""matches_request: any clip that stops matching what was asked counts. sharpness: 0..1, a blur that one can see
+moves it by a tenth of itself. exposure: share of the range, 0.05 is a quarter of a stop in the mid tones. motion:
+share of the diagonal per frame; its size is the scene's, hence relative. flicker: share of the range; 0.005 is a
+visible beat of one level and a quarter. frozen and black: shares of the clip's frames. SSIM to the baseline: a
+legitimate update changes pixels too, so only a change of structure counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rulebook:
+    """The rules in force for one reference."""
+
+    rules: Mapping[str, Rule]
+    confidence: float
+
+    def rule(self, metric: str) -> Rule | None:
+        """None: nobody said how far this metric must move, so it is reported and not judged."""
+        return self.rules.get(metric)
+
+
+def rulebook(*layers: Overrides) -> Rulebook:
+    """Built-in rules, changed by each layer in turn: the project first, the reference last.
+
+    An overriding threshold is absolute: it replaces the relative part too. A metric without a built-in rule is judged
+    once a layer gives it both a direction and a threshold.
+    """
+    rules = dict(BUILT_IN)
+    confidence = DEFAULT_CONFIDENCE
+    for layer in layers:
+        confidence = layer.confidence if layer.confidence is not None else confidence
+        for metric, override in layer.metrics.items():
+            known = rules.get(metric) or _new_rule(metric, override)
+            if known is not None:
+                rules[metric] = _changed(known, override)
+    return Rulebook(rules=rules, confidence=confidence)
+
+
+def check_overrides(overrides: Overrides) -> None:
+    """Raises BadThreshold for a metric that has no built-in rule and is not given a whole one: mostly a spelling
+    mistake.
+    """
+    for metric, override in overrides.metrics.items():
+        if metric not in BUILT_IN and _new_rule(metric, override) is None:
+            known = ", ".join(sorted(BUILT_IN))
+            raise BadThreshold(
+                f"Nothing is known of a metric '{metric}'. Known metrics: {known}. "
+                "For another one give both its direction and its threshold."
+            )
+
+
+def _new_rule(metric: str, override: Override) -> Rule | None:
+    if override.direction is None or override.threshold is None:
+        return None
+    return Rule(metric=metric, direction=override.direction, threshold=override.threshold)
+
+
+def _changed(rule: Rule, override: Override) -> Rule:
+    if override.threshold is not None:
+        rule = replace(rule, threshold=override.threshold, relative=0.0)
+    return replace(
+        rule,
+        direction=override.direction if override.direction is not None else rule.direction,
+        veto=override.veto if override.veto is not None else rule.veto,
+        enabled=override.enabled if override.enabled is not None else rule.enabled,
+    )
