@@ -1,0 +1,270 @@
+"""Is it still the same character? Back-ends behind one protocol; the one here needs no weights and is no identity.
+
+The face-region back-end finds the character's face in the source photograph once (scikit-image's LBP cascade, which
+ships with the library), and then follows *that patch* through the clip by template matching. Detecting again in each
+frame would put the detector's jitter (up to a fifth of the box) into the score; following the source patch neither
+jitters nor drifts.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any, Protocol
+
+import cv2
+import numpy as np
+import skimage.data
+from skimage.feature import Cascade
+
+from services.scoring.kernels.look import CELLS, PATCH, Look, centre_weights, look, similarity, similarity_cells
+from services.scoring.kernels.luma import Luma, Region, Rgb, extreme_cell, luma
+from services.scoring.kernels.placement import (
+    TEMPLATE,
+    Box,
+    Placement,
+    agreement,
+    bounds,
+    find,
+    patch,
+    placed,
+    refined,
+)
+
+DETECTION_SIDE = 256
+"""The cascade is asked at this length of the longer side only: its boxes differ by a fifth between sizes."""
+
+SMALLEST_FACE = 24
+FACE_MARGIN = 0.1
+"""Share of the box added on each side, so that the outline of the face is inside."""
+
+FOUND = 0.5
+"""Correlation from which a match counts as the region. The same region under video compression and mild camera moves
+measures above 0.9, a warped or recoloured one 0.6 and more. Unrelated pictures sometimes pass too: that costs nothing,
+the similarity there is near 0, and "another face" is the better answer than "no face"."""
+
+STILL_THERE = 0.35
+SETTLED_WELL = 0.9
+FLAT = 4.0
+"""Levels of deviation below which a source region has nothing to follow."""
+
+SEARCH_SCALES = tuple(float(s) for s in np.geomspace(0.5, 2.0, 15))
+NEAR_SCALES = (0.8, 0.86, 0.92, 0.96, 1.0, 1.04, 1.08, 1.15, 1.25)
+FOLLOW_SCALES = (0.96, 0.98, 1.0, 1.02, 1.04)
+FOLLOW_REACH = 0.2
+"""Box widths that a region may move between two frames; beyond that it is searched for in the whole frame."""
+
+DETECT_EVERY = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RegionReference:
+    """What is known of a character from one source photograph: the box (fractions of the photograph) and its look."""
+
+    kind: str
+    size: tuple[int, int]
+    box: Box
+    look: Look
+    grey: Luma
+    template: Luma
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sighting:
+    """One frame's answer: similarity in [0, 1], where the region is, and its least similar cell."""
+
+    similarity: float
+    region: Region
+    worst_region: Region
+
+
+class IdentityTracker(Protocol):
+    def observe(self, rgb: Rgb) -> Sighting | None:
+        """Frames in order; None where the region is not in the frame."""
+
+
+class IdentityBackend(Protocol):
+    @property
+    def name(self) -> str: ...
+    @property
+    def version(self) -> str: ...
+    @property
+    def is_identity(self) -> bool: ...
+    @property
+    def notice(self) -> str: ...
+    def tracker(self, sources: Sequence[Rgb]) -> IdentityTracker:
+        """Raises ValueError, with the reason, if no source shows anything that can be followed."""
+
+
+class FaceRegionBackend:
+    """Compares the look of the face region (without a face: the middle of the picture) with the source photograph."""
+
+    name = "face-region"
+    version = "1"
+    is_identity = False
+    notice = (
+        "Weightless back-end: compares edges and colours of the face region (or the subject, where no face is found) "
+        "with the source image. It notices that the look of the region changed; it does not recognise a person."
+    )
+
+    def tracker(self, sources: Sequence[Rgb]) -> "RegionTracker":
+        references = [found for found in (self.reference(source) for source in sources) if found is not None]
+        if not references:
+            raise ValueError("no source image shows a face or a textured subject")
+        return RegionTracker(references)
+
+    def reference(self, source: Rgb) -> RegionReference | None:
+        """The region of a source photograph; None for a picture without texture."""
+        face = _largest_face(source)
+        kind, box = ("face", face) if face is not None else ("subject", _middle(source))
+        grey = patch(picture=luma(rgb=source), placement=placed(box=box))
+        if float(grey.std()) < FLAT:
+            return None
+        height, width = source.shape[:2]
+        return RegionReference(
+            kind=kind,
+            size=(width, height),
+            box=(box[0] / width, box[1] / height, box[2] / width, box[3] / height),
+            look=look(rgb_patch=patch(picture=source, placement=placed(box=box))),
+            grey=grey,
+            template=np.asarray(cv2.resize(grey, (TEMPLATE, TEMPLATE), interpolation=cv2.INTER_AREA), dtype=np.uint8),
+        )
+
+
+class RegionTracker:
+    """Follows one reference through one clip; the reference is the one that looks most alike when first seen."""
+
+    def __init__(self, references: Sequence[RegionReference]) -> None:
+        self._references = tuple(references)
+        self._followed: RegionReference | None = None
+        self._placement: Placement | None = None
+        self._unseen = 0
+
+    def observe(self, rgb: Rgb) -> Sighting | None:
+        picture = luma(rgb=rgb)
+        placement = self._follow(picture)
+        if placement is None:
+            placement = self._search(rgb, picture)
+        self._placement = placement
+        if placement is None or self._followed is None:
+            return None
+        return _sighting(rgb, placement, self._followed)
+
+    def _follow(self, picture: Luma) -> Placement | None:
+        """From where it was: settle, and if that agrees poorly, look around first."""
+        if self._placement is None or self._followed is None:
+            return None
+        reference = self._followed
+        best = refined(reference=reference.grey, picture=picture, placement=self._placement)
+        score = agreement(reference=reference.grey, picture=picture, placement=best)
+        if score < SETTLED_WELL:
+            match = find(
+                template=reference.template,
+                picture=picture,
+                near=bounds(placement=self._placement),
+                reach=FOLLOW_REACH,
+                scales=FOLLOW_SCALES,
+            )
+            if match is not None:
+                other = refined(reference=reference.grey, picture=picture, placement=placed(box=match.box))
+                other_score = agreement(reference=reference.grey, picture=picture, placement=other)
+                best, score = (other, other_score) if other_score > score else (best, score)
+        return best if score >= STILL_THERE else None
+
+    def _search(self, rgb: Rgb, picture: Luma) -> Placement | None:
+        """The candidate that looks most like its reference, among template matches and detected faces."""
+        best_similarity = -1.0
+        best: Placement | None = None
+        faces = self._faces(rgb)
+        for reference in self._references if self._followed is None else (self._followed,):
+            for box in _candidates(reference, picture, faces):
+                placement = refined(reference=reference.grey, picture=picture, placement=placed(box=box))
+                likeness = similarity(reference=reference.look, other=_look_at(rgb, placement))
+                if likeness > best_similarity:
+                    best_similarity, best, self._followed = likeness, placement, reference
+        return best
+
+    def _faces(self, rgb: Rgb) -> list[Box]:
+        """Detection is the expensive part, so while the region stays away it is asked once in DETECT_EVERY frames."""
+        due = self._unseen % DETECT_EVERY == 0
+        self._unseen += 1
+        face = _largest_face(rgb) if due else None
+        return [] if face is None else [face]
+
+
+def _sighting(rgb: Rgb, placement: Placement, reference: RegionReference) -> Sighting:
+    cells = similarity_cells(reference=reference.look, other=_look_at(rgb, placement))
+    x, y, width, height = (max(0, round(value)) for value in bounds(placement=placement))
+    _, cell = extreme_cell(cells=cells, highest=False, width=max(width, CELLS), height=max(height, CELLS))
+    return Sighting(
+        similarity=float(np.sum(cells * centre_weights())),
+        region=(x, y, width, height),
+        worst_region=(x + cell[0], y + cell[1], cell[2], cell[3]),
+    )
+
+
+def _look_at(rgb: Rgb, placement: Placement) -> Look:
+    return look(rgb_patch=patch(picture=rgb, placement=placement, side=PATCH))
+
+
+def _candidates(reference: RegionReference, picture: Luma, faces: list[Box]) -> list[Box]:
+    """Where the region may be: near where the source image has it, anywhere in the frame, or at a detected face.
+
+    A face counts only for a face, and is refined by the template where that agrees; without agreement the detected box
+    itself is the candidate, so that a face changed beyond matching is still measured (as very unlike).
+    """
+    boxes: list[Box] = []
+    for near in _expected(reference, picture):
+        for reach, scales in ((0.4, NEAR_SCALES), (8.0, SEARCH_SCALES)):
+            match = find(template=reference.template, picture=picture, near=near, reach=reach, scales=scales)
+            if match is not None and match.score >= FOUND:
+                boxes.append(match.box)
+    for face in faces if reference.kind == "face" else ():
+        match = find(template=reference.template, picture=picture, near=face, reach=0.3, scales=NEAR_SCALES)
+        boxes.append(match.box if match is not None and match.score >= FOUND else face)
+    return boxes
+
+
+def _expected(reference: RegionReference, picture: Luma) -> tuple[Box, ...]:
+    """The source's box in the frame, if the source was scaled to cover it, and if it was stretched to fit."""
+    height, width = picture.shape
+    x, y, box_width, box_height = reference.box
+    stretched = (x * width, y * height, box_width * width, box_height * height)
+    scale = max(width / reference.size[0], height / reference.size[1])
+    full_width, full_height = reference.size[0] * scale, reference.size[1] * scale
+    left, top = (width - full_width) / 2, (height - full_height) / 2
+    covered = (left + x * full_width, top + y * full_height, box_width * full_width, box_height * full_height)
+    return (covered,) if np.allclose(covered, stretched, atol=0.5) else (covered, stretched)
+
+
+@lru_cache(maxsize=1)
+def _cascade() -> Any:
+    return Cascade(skimage.data.lbp_frontal_face_cascade_filename())  # type: ignore[no-untyped-call]
+
+
+def _largest_face(source: Rgb) -> Box | None:
+    height, width = source.shape[:2]
+    scale = DETECTION_SIDE / max(height, width)
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    small = cv2.resize(source, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC)
+    largest = int(min(size) * 0.95)
+    if largest <= SMALLEST_FACE:
+        return None
+    faces = _cascade().detect_multi_scale(
+        img=small,
+        scale_factor=1.2,
+        step_ratio=1,
+        min_size=(SMALLEST_FACE, SMALLEST_FACE),
+        max_size=(largest, largest),
+    )
+    if not faces:
+        return None
+    face = max(faces, key=lambda found: (found["width"], -found["r"], -found["c"]))
+    margin = FACE_MARGIN * face["width"]
+    side = face["width"] + 2 * margin
+    return (face["c"] - margin) / scale, (face["r"] - margin) / scale, side / scale, side / scale
+
+
+def _middle(source: Rgb) -> Box:
+    height, width = source.shape[:2]
+    side = 0.5 * min(height, width)
+    return (width - side) / 2, (height - side) / 2, side, side

@@ -1,0 +1,288 @@
+"""What a measurement says and what it is worth: readings, quality gates, verdicts, one overall score.
+
+The weakest link decides. A gate that failed is never bought back by others that passed, and a metric that could not be
+measured is said to be so rather than passed.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+METRIC_SUITE_VERSION = "1"
+"""Part of every score's identity: raise it when any number for the same pixels may change."""
+
+
+class Direction(StrEnum):
+    HIGHER = "higher"
+    LOWER = "lower"
+    TWO_SIDED = "two_sided"
+
+
+class Verdict(StrEnum):
+    PASS = "pass"  # noqa: S105
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class GateError(ValueError):
+    """A gate that cannot be: the message says which limit to change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Metric:
+    """What a number means. `unit` is for people; `share` and `ratio` are in [0, 1]."""
+
+    name: str
+    unit: str
+    direction: Direction
+
+
+METRICS: Mapping[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        Metric(name="matches_request", unit="yes/no", direction=Direction.HIGHER),
+        Metric(name="sharpness", unit="0-1", direction=Direction.HIGHER),
+        Metric(name="exposure", unit="mean luma 0-1", direction=Direction.TWO_SIDED),
+        Metric(name="clipping", unit="share of pixels", direction=Direction.LOWER),
+        Metric(name="motion", unit="frame diagonals/s", direction=Direction.TWO_SIDED),
+        Metric(name="flicker", unit="share of luma range", direction=Direction.LOWER),
+        Metric(name="frozen_frames", unit="share of frames", direction=Direction.LOWER),
+        Metric(name="black_frames", unit="share of frames", direction=Direction.LOWER),
+        Metric(name="identity_similarity", unit="0-1", direction=Direction.HIGHER),
+        Metric(name="handover_ssim", unit="SSIM", direction=Direction.HIGHER),
+        Metric(name="ssim_to_baseline", unit="SSIM", direction=Direction.HIGHER),
+    )
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reading:
+    """One metric of one clip: a value, or the reason why there is none.
+
+    `worst_frame` counts from 0; `worst_region` is (x, y, width, height) in pixels of the clip; `details` holds further
+    numbers of the same metric (a percentile, a run length); `note` is one line for people.
+    """
+
+    metric: str
+    value: float | None = None
+    not_measurable: str | None = None
+    worst_frame: int | None = None
+    worst_value: float | None = None
+    worst_region: tuple[int, int, int, int] | None = None
+    details: Mapping[str, float] = field(default_factory=dict)
+    note: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.value is None) == (self.not_measurable is None):
+            raise ValueError(f"{self.metric}: a reading has either a value or a reason")
+
+    @property
+    def unit(self) -> str:
+        return METRICS[self.metric].unit
+
+    @property
+    def direction(self) -> Direction:
+        return METRICS[self.metric].direction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measurement:
+    """Everything one pass found. `not_measurable` is the reason if the clip as a whole could not be measured."""
+
+    readings: Mapping[str, Reading]
+    not_measurable: str | None = None
+
+
+def unmeasurable(reason: str, *, decodable: bool) -> Measurement:
+    """A measurement of nothing: every metric says why.
+
+    A clip that cannot be decoded certainly is not what was asked for, so `matches_request` is then 0; a measurement
+    that broke off for another reason says nothing about the clip.
+    """
+    readings = {name: Reading(metric=name, not_measurable=reason) for name in METRICS}
+    if not decodable:
+        readings["matches_request"] = Reading(metric="matches_request", value=0.0, note=reason)
+    return Measurement(readings=readings, not_measurable=reason)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Gate:
+    """Limits of one metric. Values below `warn_below` or above `warn_above` warn, beyond the `fail_` limits they fail.
+
+    None: no limit on that side. A failed gate is a veto on the whole clip.
+    """
+
+    metric: str
+    warn_below: float | None = None
+    fail_below: float | None = None
+    warn_above: float | None = None
+    fail_above: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.metric not in METRICS:
+            raise GateError(f"there is no metric '{self.metric}'; known are {', '.join(sorted(METRICS))}")
+        self._check_sides(METRICS[self.metric].direction)
+        self._check_order()
+
+    def _check_sides(self, direction: Direction) -> None:
+        if direction is Direction.HIGHER and (self.warn_above is not None or self.fail_above is not None):
+            raise GateError(f"{self.metric}: higher is better, so only warn_below and fail_below make sense")
+        if direction is Direction.LOWER and (self.warn_below is not None or self.fail_below is not None):
+            raise GateError(f"{self.metric}: lower is better, so only warn_above and fail_above make sense")
+
+    def _check_order(self) -> None:
+        if self.warn_below is not None and self.fail_below is not None and self.fail_below > self.warn_below:
+            raise GateError(f"{self.metric}: fail_below must not be above warn_below")
+        if self.warn_above is not None and self.fail_above is not None and self.fail_above < self.warn_above:
+            raise GateError(f"{self.metric}: fail_above must not be below warn_above")
+        low = max((limit for limit in (self.warn_below, self.fail_below) if limit is not None), default=None)
+        high = min((limit for limit in (self.warn_above, self.fail_above) if limit is not None), default=None)
+        if low is not None and high is not None and low > high:
+            raise GateError(f"{self.metric}: the lower limits must not be above the upper ones")
+
+
+DEFAULT_GATES: Mapping[str, Gate] = {
+    gate.metric: gate
+    for gate in (
+        Gate(metric="matches_request", warn_below=1.0, fail_below=1.0),
+        Gate(metric="sharpness", warn_below=0.15, fail_below=0.08),
+        Gate(metric="exposure", warn_below=0.12, fail_below=0.04, warn_above=0.85, fail_above=0.95),
+        Gate(metric="clipping", warn_above=0.25, fail_above=0.60),
+        Gate(metric="motion", warn_above=0.6, fail_above=1.5),
+        Gate(metric="flicker", warn_above=0.006, fail_above=0.02),
+        Gate(metric="frozen_frames", warn_above=0.25, fail_above=0.9),
+        Gate(metric="black_frames", warn_above=0.0, fail_above=0.25),
+        Gate(metric="identity_similarity", warn_below=0.6, fail_below=0.35),
+        Gate(metric="handover_ssim", warn_below=0.75, fail_below=0.4),
+    )
+}
+"""Wide on purpose: they catch what is broken on any scene; projects narrow them. Measured on photographs under camera
+moves: sharpness 0.2 to 0.4, flicker below 0.001 (a 5 % alternation of brightness 0.02), motion 0.02 to 0.15, identity
+0.96 and above. SSIM to a baseline has no gate: it measures change, and judging change is not this service's part."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateOutcome:
+    """One gate applied to one reading; `limit` is the limit that was crossed."""
+
+    metric: str
+    verdict: Verdict
+    value: float | None
+    limit: float | None
+    message: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    verdict: Verdict
+    outcomes: tuple[GateOutcome, ...]
+    quality_score: float | None
+
+
+def resolve_gates(
+    *, project: Iterable[Gate] = (), scene_type: Iterable[Gate] = (), defaults: Mapping[str, Gate] = DEFAULT_GATES
+) -> Mapping[str, Gate]:
+    """Per metric the most particular gate wins as a whole: scene type over project over built-in."""
+    resolved = dict(defaults)
+    for gates in (project, scene_type):
+        resolved.update({gate.metric: gate for gate in gates})
+    return resolved
+
+
+def judge(measurement: Measurement, gates: Mapping[str, Gate]) -> Judgement:
+    """The verdict of the weakest gate, each gate's own outcome, and the overall score."""
+    outcomes = tuple(
+        _outcome(gates[name], measurement.readings[name])
+        for name in METRICS
+        if name in gates and name in measurement.readings
+    )
+    verdict = weakest(outcome.verdict for outcome in outcomes)
+    if measurement.not_measurable is not None:
+        verdict = Verdict.FAIL
+    return Judgement(verdict=verdict, outcomes=outcomes, quality_score=quality_score(measurement, gates))
+
+
+def weakest(verdicts: Iterable[Verdict]) -> Verdict:
+    order = (Verdict.PASS, Verdict.WARN, Verdict.FAIL)
+    return max(verdicts, key=order.index, default=Verdict.PASS)
+
+
+def quality_score(measurement: Measurement, gates: Mapping[str, Gate]) -> float | None:
+    """Overall quality in [0, 1]; None if nothing could be measured.
+
+    The goodness of the weakest metric times a factor of one half to one that follows the average: it can only fall when
+    any metric gets worse, and no average lifts it above its weakest part. A failed gate leaves it at a quarter or less.
+    """
+    if measurement.not_measurable is not None:
+        return None
+    parts = [
+        goodness(gate, reading.value)
+        for name, gate in gates.items()
+        if (reading := measurement.readings.get(name)) is not None and reading.value is not None
+    ]
+    if not parts:
+        return None
+    return min(parts) * (0.5 + 0.5 * sum(parts) / len(parts))
+
+
+FAIL_GOODNESS = 0.25
+WARN_GOODNESS = 0.6
+
+
+def goodness(gate: Gate, value: float) -> float:
+    """How good a value is in [0, 1]: at most 0.25 where it fails, at most 0.6 where it warns; never rises with badness."""
+    below = _side(value, gate.warn_below, gate.fail_below)
+    above = _side(-value, _mirrored(gate.warn_above), _mirrored(gate.fail_above))
+    return min(below, above)
+
+
+def _mirrored(limit: float | None) -> float | None:
+    return None if limit is None else -limit
+
+
+def _side(value: float, warn: float | None, fail: float | None) -> float:
+    """Goodness of a value that should be high: linear between the limits, falling off hyperbolically beyond `fail`, and
+    rising from the warning limit to 1 over once again the distance between the limits."""
+    if warn is None and fail is None:
+        return 1.0
+    if warn is None or fail is None:
+        return _one_limit(value, warn, fail)
+    span = warn - fail
+    if value < fail:
+        scale = span or max(abs(fail), 1.0)
+        return FAIL_GOODNESS * scale / (scale + fail - value)
+    if value < warn:
+        return FAIL_GOODNESS + (WARN_GOODNESS - FAIL_GOODNESS) * (value - fail) / span
+    return min(1.0, WARN_GOODNESS + (1 - WARN_GOODNESS) * (value - warn) / span) if span else 1.0
+
+
+def _one_limit(value: float, warn: float | None, fail: float | None) -> float:
+    if fail is not None:
+        return 1.0 if value >= fail else FAIL_GOODNESS
+    return 1.0 if warn is None or value >= warn else WARN_GOODNESS
+
+
+def _outcome(gate: Gate, reading: Reading) -> GateOutcome:
+    if reading.value is None:
+        message = f"{gate.metric} could not be measured: {reading.not_measurable}"
+        return GateOutcome(metric=gate.metric, verdict=Verdict.PASS, value=None, limit=None, message=message)
+    value = reading.value
+    for verdict, below, above in (
+        (Verdict.FAIL, gate.fail_below, gate.fail_above),
+        (Verdict.WARN, gate.warn_below, gate.warn_above),
+    ):
+        if below is not None and value < below:
+            return _crossed(gate, reading, verdict, below, "below")
+        if above is not None and value > above:
+            return _crossed(gate, reading, verdict, above, "above")
+    message = f"{gate.metric} {value:.4g} is within its limits"
+    return GateOutcome(metric=gate.metric, verdict=Verdict.PASS, value=value, limit=None, message=message)
+
+
+def _crossed(gate: Gate, reading: Reading, verdict: Verdict, limit: float, side: str) -> GateOutcome:
+    message = f"{gate.metric} {reading.value:.4g} is {side} {limit:.4g}"
+    if reading.worst_frame is not None:
+        message += f", worst at frame {reading.worst_frame}"
+    if reading.note:
+        message += f" ({reading.note})"
+    return GateOutcome(metric=gate.metric, verdict=verdict, value=reading.value, limit=limit, message=message)

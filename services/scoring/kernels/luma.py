@@ -1,0 +1,56 @@
+"""Luma, and the sizes at which it is looked at."""
+
+from typing import TypeAlias
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+Rgb: TypeAlias = NDArray[np.uint8]
+Luma: TypeAlias = NDArray[np.uint8]
+Map: TypeAlias = NDArray[np.float64]
+Region: TypeAlias = tuple[int, int, int, int]
+
+GRID = 8
+"""Worst regions are reported as one cell of an 8 x 8 grid: small enough to point at an eye of a close-up, large
+enough that codec noise averages out."""
+
+
+def luma(*, rgb: Rgb) -> Luma:
+    """Y' = 0.299 R' + 0.587 G' + 0.114 B', full range (ITU-R BT.601-7, 2.5.1), rounded to 8 bits."""
+    return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def at_side(*, picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Resize so that width x height is side squared, keeping the shape: one common size for clips of every tier.
+
+    Shrinks by area averaging (no aliasing), enlarges by cubic interpolation.
+    """
+    height, width = picture.shape[:2]
+    scale = side / float(np.sqrt(height * width))
+    size = (max(1, round(width * scale)), max(1, round(height * scale)))
+    if size == (width, height):
+        return picture
+    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
+    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
+
+
+def cell_means(*, values: NDArray[np.float64] | NDArray[np.float32], grid: int = GRID) -> Map:
+    """Mean of a map over a grid of equal cells (area weighting where cells cut pixels); shape (grid, grid)."""
+    small = cv2.resize(values.astype(np.float64), (grid, grid), interpolation=cv2.INTER_AREA)
+    return np.asarray(small, dtype=np.float64)
+
+
+def cell_region(*, row: int, column: int, width: int, height: int, grid: int = GRID) -> Region:
+    """The pixels of one grid cell in a picture of width x height."""
+    left, top = column * width // grid, row * height // grid
+    right, bottom = (column + 1) * width // grid, (row + 1) * height // grid
+    return left, top, max(1, right - left), max(1, bottom - top)
+
+
+def extreme_cell(*, cells: Map, highest: bool, width: int, height: int) -> tuple[float, Region]:
+    """The highest (or lowest) cell and where it lies in a picture of width x height; the first one on a tie."""
+    index = int(np.argmax(cells) if highest else np.argmin(cells))
+    row, column = divmod(index, cells.shape[1])
+    region = cell_region(row=row, column=column, width=width, height=height, grid=cells.shape[0])
+    return float(cells[row, column]), region

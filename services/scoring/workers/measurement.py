@@ -1,0 +1,187 @@
+"""One decode pass over a clip, in step with its baseline, feeding every meter.
+
+Runs in a process of its own (see `pool`); takes files, gives plain data. A few frames are held at a time; what grows
+with the clip is one number per frame and metric.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+from PIL import Image
+
+from services.scoring.adapters.identity import IdentityBackend
+from services.scoring.domain import METRICS, Measurement, Reading, unmeasurable
+from services.scoring.kernels.luma import Rgb
+from services.scoring.workers.meters import (
+    BaselineMeter,
+    ExposureMeter,
+    HandoverMeter,
+    IdentityMeter,
+    Meter,
+    MotionMeter,
+    SharpnessMeter,
+    StillnessMeter,
+    View,
+    view,
+)
+from shared.video.decode import Frame, VideoError, VideoInfo, iter_frames, last_frame, probe
+
+FPS_TOLERANCE = 0.005
+"""Relative: containers round rates (29.97 and 30000/1001 are the same); a whole frame per second is never rounding."""
+
+SMALLEST_SIDE = 16
+"""Two SSIM windows; the smallest picture on which a grid of regions means anything."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Expected:
+    """What the renderer was asked for; None where nothing was said."""
+
+    width: int | None = None
+    height: int | None = None
+    frames: int | None = None
+    fps: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MeasurementRequest:
+    """Local files. What is None is not measured; `absent` may say why, by metric."""
+
+    clip: Path
+    expected: Expected
+    source_images: tuple[Path, ...] = ()
+    previous_clip: Path | None = None
+    baseline_clip: Path | None = None
+    absent: tuple[tuple[str, str], ...] = ()
+
+
+def measure(request: MeasurementRequest, *, identity: IdentityBackend) -> Measurement:
+    """Every metric of one clip; never raises for what is wrong with a file, the readings say it."""
+    cv2.setNumThreads(1)
+    try:
+        return _measured(request, identity)
+    except VideoError as error:
+        return unmeasurable(f"the clip cannot be decoded: {error}", decodable=False)
+
+
+def _measured(request: MeasurementRequest, identity: IdentityBackend) -> Measurement:
+    info = probe(request.clip)
+    if min(info.width, info.height) < SMALLEST_SIDE:
+        reason = f"frames of {info.width}x{info.height} are too small to measure; {SMALLEST_SIDE} pixels are needed"
+        return unmeasurable(reason, decodable=True)
+    readings = {name: Reading(metric=name, not_measurable=reason) for name, reason in request.absent}
+    meters: list[Meter] = [SharpnessMeter(), ExposureMeter(), MotionMeter(fps=info.fps), StillnessMeter()]
+    for found in (_identity_meter(request, identity), _handover_meter(request)):
+        if isinstance(found, Reading):
+            readings.setdefault(found.metric, found)
+        else:
+            meters.append(found)
+    comparison = _Comparison(request.baseline_clip, info)
+    frames = 0
+    for frame in iter_frames(request.clip):
+        seen = view(index=frame.index, rgb=frame.rgb)
+        for meter in meters:
+            meter.feed(seen)
+        comparison.feed(seen)
+        frames += 1
+    readings.setdefault("ssim_to_baseline", comparison.reading())
+    readings["matches_request"] = _matches(request.expected, info, frames)
+    for meter in meters:
+        readings.update({reading.metric: reading for reading in meter.readings()})
+    return Measurement(readings={name: readings[name] for name in METRICS})
+
+
+class _Comparison:
+    """Reads the baseline in step with the clip. What is wrong with the baseline ends the comparison, not the pass."""
+
+    def __init__(self, baseline: Path | None, info: VideoInfo) -> None:
+        self._meter = BaselineMeter()
+        self._frames: Iterator[Frame] | None = None if baseline is None else iter_frames(baseline)
+        self._problem: str | None = "no baseline clip was named" if baseline is None else None
+        self._size = (info.width, info.height)
+        self._fed = 0
+
+    def feed(self, frame: View) -> None:
+        if self._frames is None or self._problem is not None:
+            return
+        try:
+            other = next(self._frames, None)
+        except VideoError as error:
+            self._problem = f"the baseline clip cannot be decoded: {error}"
+            return
+        if other is None:
+            self._problem = f"the baseline has {self._fed} frames, this clip has more"
+        elif (other.rgb.shape[1], other.rgb.shape[0]) != self._size:
+            self._problem = (
+                f"the baseline is {other.rgb.shape[1]}x{other.rgb.shape[0]}, this clip {self._size[0]}x{self._size[1]}"
+            )
+        else:
+            self._meter.feed_pair(frame, other.rgb)
+            self._fed += 1
+
+    def reading(self) -> Reading:
+        if self._problem is None and self._frames is not None:
+            self._problem = self._rest()
+        if self._problem is not None:
+            return Reading(metric="ssim_to_baseline", not_measurable=self._problem)
+        return self._meter.reading()
+
+    def _rest(self) -> str | None:
+        assert self._frames is not None
+        try:
+            more = next(self._frames, None)
+        except VideoError as error:
+            return f"the baseline clip cannot be decoded: {error}"
+        return None if more is None else f"the baseline has more frames than this clip's {self._fed}"
+
+
+def _identity_meter(request: MeasurementRequest, identity: IdentityBackend) -> IdentityMeter | Reading:
+    metric = "identity_similarity"
+    if not request.source_images:
+        return Reading(metric=metric, not_measurable="the character has no source image")
+    try:
+        return IdentityMeter(tracker=identity.tracker([load_image(path) for path in request.source_images]))
+    except ValueError as error:
+        return Reading(metric=metric, not_measurable=str(error))
+
+
+def _handover_meter(request: MeasurementRequest) -> HandoverMeter | Reading:
+    metric = "handover_ssim"
+    if request.previous_clip is None:
+        return Reading(metric=metric, not_measurable="the first segment of a scene continues nothing")
+    try:
+        return HandoverMeter(previous_last=last_frame(request.previous_clip))
+    except VideoError as error:
+        return Reading(metric=metric, not_measurable=f"the previous clip cannot be decoded: {error}")
+
+
+def _matches(expected: Expected, info: VideoInfo, frames: int) -> Reading:
+    wrong = [
+        f"{name} {got} instead of {wanted}"
+        for name, got, wanted in (
+            ("width", info.width, expected.width),
+            ("height", info.height, expected.height),
+            ("frames", frames, expected.frames),
+        )
+        if wanted is not None and got != wanted
+    ]
+    if expected.fps is not None and abs(info.fps - expected.fps) > FPS_TOLERANCE * expected.fps:
+        wrong.append(f"fps {info.fps:g} instead of {expected.fps:g}")
+    return Reading(metric="matches_request", value=0.0 if wrong else 1.0, note=", ".join(wrong) or None)
+
+
+MAX_IMAGE_PIXELS = 64_000_000
+
+
+def load_image(path: Path) -> Rgb:
+    """A source photograph as RGB. Raises ValueError, with the reason, for anything that is not one."""
+    try:
+        with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
+            if image.width * image.height > MAX_IMAGE_PIXELS:
+                raise ValueError(f"the source image has {image.width}x{image.height} pixels, more than can be used")
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        raise ValueError("the source image cannot be read") from error
