@@ -230,7 +230,7 @@ WARN_GOODNESS = 0.6
 
 
 def goodness(gate: Gate, value: float) -> float:
-    """How good a value is in [0, 1]: at most 0.25 where it fails, at most 0.6 where it warns; never rises with badness."""
+    """How good a value is in [0, 1]: at most 0.25 where it fails, 0.6 where it warns; never rises with badness."""
     below = _side(value, gate.warn_below, gate.fail_below)
     above = _side(-value, _mirrored(gate.warn_above), _mirrored(gate.fail_above))
     return min(below, above)

@@ -144,6 +144,8 @@ class MetricReading(Contract):
     worst_frame: int | None = Field(default=None, description="0-based frame where the metric is worst")
     worst_value: float | None = None
     worst_region: tuple[int, int, int, int] | None = Field(default=None, description="x, y, width, height in pixels")
+    details: dict[str, float] = Field(default_factory=dict, description="further numbers of the metric, such as a p5")
+    note: str | None = Field(default=None, description="one line for people: what is behind the value")
 
 
 class GateResult(Contract):
