@@ -1,0 +1,1 @@
+"""The programs dispatch talks to that are not ours: the render servers."""
