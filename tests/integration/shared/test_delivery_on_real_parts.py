@@ -261,9 +261,7 @@ async def test_a_fact_that_never_comes_ends_in_the_dead_letters(stage: Stage) ->
         raise NotYetKnown(f"project:{event.project_id}")
 
     stage.delivery = stage.new_delivery(deadline_seconds=-1)
-    stage.consumer = Consumer(
-        service=SERVICE, bootstrap=stage.bootstrap, prefix=stage.prefix, delivery=stage.delivery
-    )
+    stage.consumer = Consumer(service=SERVICE, bootstrap=stage.bootstrap, prefix=stage.prefix, delivery=stage.delivery)
     stage.consumer.on(topics.CHARACTER_UPDATED, need)
     async with stage.running():
         await stage.send(character(1))
@@ -280,9 +278,7 @@ async def test_a_bad_release_stops_at_the_limit_instead_of_emptying_the_topic(st
         raise ZeroDivisionError
 
     stage.delivery = stage.new_delivery(limit=2)
-    stage.consumer = Consumer(
-        service=SERVICE, bootstrap=stage.bootstrap, prefix=stage.prefix, delivery=stage.delivery
-    )
+    stage.consumer = Consumer(service=SERVICE, bootstrap=stage.bootstrap, prefix=stage.prefix, delivery=stage.delivery)
     stage.consumer.on(topics.CHARACTER_UPDATED, broken)
     async with stage.running():
         for number in range(4):
