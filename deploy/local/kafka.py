@@ -21,6 +21,7 @@ CLUSTER_ID = "cnVzaGVzLWxvY2FsLTAwMQ"
 """Any 16 bytes in base64; fixed, because each data folder holds one broker that never meets another."""
 MAVEN_SECONDS = 600
 FORMAT_SECONDS = 60
+_NETWORK = "Check the network and the proxy in ~/.m2/settings.xml, then try again"
 
 
 def jars(folder: Path | None = None) -> Path:
@@ -45,7 +46,9 @@ def jars(folder: Path | None = None) -> Path:
 def _download(pom: Path, place: Path) -> None:
     maven = shutil.which("mvn")
     if maven is None:
-        raise SetupProblem("Maven (mvn) is not installed", "Install it, e.g. `apt install maven` or `brew install maven`")
+        raise SetupProblem(
+            "Maven (mvn) is not installed", "Install it, e.g. `apt install maven` or `brew install maven`"
+        )
     place.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=place.parent, prefix="download-") as temporary:
         target = Path(temporary) / "jars"
@@ -59,13 +62,11 @@ def _download(pom: Path, place: Path) -> None:
             )
         except subprocess.TimeoutExpired as late:
             raise SetupProblem(
-                f"Maven did not fetch Kafka within {MAVEN_SECONDS} s", "Check the network and the proxy in ~/.m2/settings.xml"
+                f"Maven did not fetch Kafka within {MAVEN_SECONDS} s",
+                "Check the network and the proxy in ~/.m2/settings.xml",
             ) from late
         if done.returncode != 0 or not any(target.glob("kafka_2.13-*.jar")):
-            raise SetupProblem(
-                f"Maven could not fetch Kafka: {_first_error(done.stdout + done.stderr)}",
-                "Check the network and the proxy in ~/.m2/settings.xml, then try again",
-            )
+            raise SetupProblem(f"Maven could not fetch Kafka: {_first_error(done.stdout + done.stderr)}", _NETWORK)
         try:
             target.rename(place)
         except OSError:

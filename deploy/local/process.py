@@ -1,5 +1,6 @@
 """One child process: started in its own session, logged to a file, and never outliving the one that started it."""
 
+import contextlib
 import ctypes
 import os
 import signal
@@ -29,10 +30,11 @@ class Launch:
     stop_signal: signal.Signals = signal.SIGTERM
     user_id: int | None = None
     group_id: int | None = None
+    dies_with_parent: bool = True
 
 
 def start(launch: Launch) -> subprocess.Popen[bytes]:
-    """Start it. Call from a thread that lives as long as the child should: the kernel watches the thread, not the process."""
+    """Start it, from a thread that lives as long as the child should: the kernel watches threads, not processes."""
     launch.log_file.parent.mkdir(parents=True, exist_ok=True)
     with launch.log_file.open("ab") as log:
         return subprocess.Popen(
@@ -46,7 +48,7 @@ def start(launch: Launch) -> subprocess.Popen[bytes]:
             user=launch.user_id,
             group=launch.group_id,
             extra_groups=[] if launch.user_id is not None else None,
-            preexec_fn=_die_with_parent(launch.stop_signal, os.getpid()),
+            preexec_fn=_die_with_parent(launch.stop_signal, os.getpid()) if launch.dies_with_parent else None,
         )
 
 
@@ -63,10 +65,8 @@ def stop(process: subprocess.Popen[bytes], *, stop_signal: signal.Signals, drain
 
 def kill_session(pid: int) -> None:
     """SIGKILL the process and whatever it started (each child leads its own process group)."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _die_with_parent(death_signal: signal.Signals, parent: int) -> Callable[[], None] | None:
