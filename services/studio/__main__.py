@@ -1,0 +1,3 @@
+from services.studio.main import main
+
+main()

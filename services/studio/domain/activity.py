@@ -1,0 +1,51 @@
+"""The feed of what happened, in words, and what is going on now."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class ActivityKind(StrEnum):
+    RUN_COMPLETED = "run_completed"
+    SEGMENT_FAILED = "segment_failed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Activity:
+    """One line of the feed. `subject` names the thing as `run:5`; `data` holds the facts behind the sentence."""
+
+    kind: ActivityKind
+    subject: str
+    summary: str
+    data: dict[str, Any] = field(default_factory=dict)
+    happened_at: datetime
+
+
+@dataclass(frozen=True, kw_only=True)
+class LiveProgress:
+    """How far a run or a render is. A hint; `finished` ones are forgotten at once, silent ones after a while."""
+
+    subject: str
+    done: float
+    total: float
+    state: str
+    data: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def finished(self) -> bool:
+        return self.state in {"done", "failed", "cancelled"}
+
+
+def run_summary(*, run_id: int, outcome: str, reason: str, counts: dict[str, int], superseded: bool) -> str:
+    """One sentence on a finished run."""
+    parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
+    tail = " (superseded by a newer update)" if superseded else ""
+    why = f": {reason}" if reason else ""
+    return f"regression run {run_id} {outcome}{tail}, {', '.join(parts) or 'no references'}{why}"
+
+
+def failure_summary(*, scene_id: int, position: int, kind: str, message: str, attempts: int) -> str:
+    """One sentence on a render that will not happen."""
+    tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
+    return f"scene {scene_id}, segment {position}: render failed after {tries} ({kind.replace('_', ' ')}): {message}"

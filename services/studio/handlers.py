@@ -1,0 +1,85 @@
+"""Kafka in: what the edge hears, into the feed and into live progress."""
+
+from services.studio.domain.activity import Activity, ActivityKind, LiveProgress, failure_summary, run_summary
+from services.studio.operations import Operations
+from shared.cause import Cause
+from shared.contracts import topics
+from shared.contracts.generation import GenerationProgressed
+from shared.contracts.regression import RegressionCompleted, RegressionProgressed
+from shared.contracts.segment import SegmentFailed
+from shared.contracts.token import TokenRevoked
+from shared.kafka.consumer import Consumer
+
+
+class Handlers:
+    def __init__(self, operations: Operations) -> None:
+        self._operations = operations
+
+    async def token_revoked(self, event: TokenRevoked, cause: Cause) -> None:
+        """Order plays no part: a revocation is never taken back. A duplicate changes nothing."""
+        await self._operations.revoke_token(token_id=event.token_id, expires_at=event.expires_at, cause=cause)
+
+    async def regression_progressed(self, event: RegressionProgressed, cause: Cause) -> None:
+        """The last one heard stands. One that comes after the run's end is forgotten after an hour of silence."""
+        progress = LiveProgress(
+            subject=f"run:{event.run_id}",
+            done=event.segments_done,
+            total=event.segments_total,
+            state="running",
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+        )
+        await self._operations.follow(progress, cause=cause)
+
+    async def regression_completed(self, event: RegressionCompleted, cause: Cause) -> None:
+        """One line per event; the inbox keeps a duplicate out."""
+        counts = {name: getattr(event, name) for name in ("degraded", "not_comparable", "same", "improved")}
+        activity = Activity(
+            kind=ActivityKind.RUN_COMPLETED,
+            subject=f"run:{event.run_id}",
+            summary=run_summary(
+                run_id=event.run_id,
+                outcome=event.outcome,
+                reason=event.reason,
+                counts=counts,
+                superseded=event.superseded,
+            ),
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+            happened_at=event.completed_at,
+        )
+        await self._operations.tell(activity, ends=activity.subject, cause=cause)
+
+    async def segment_failed(self, event: SegmentFailed, cause: Cause) -> None:
+        """One line per event; the inbox keeps a duplicate out. What it says of a deleted scene stays as history."""
+        activity = Activity(
+            kind=ActivityKind.SEGMENT_FAILED,
+            subject=f"scene:{event.scene_id}",
+            summary=failure_summary(
+                scene_id=event.scene_id,
+                position=event.position,
+                kind=event.failure.kind,
+                message=event.failure.message,
+                attempts=event.attempts,
+            ),
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+            happened_at=event.failed_at,
+        )
+        await self._operations.tell(activity, ends=None, cause=cause)
+
+    async def generation_progressed(self, event: GenerationProgressed, cause: Cause) -> None:
+        """The last one heard stands; `done`, `failed` and `cancelled` end it. Lost ones are not missed."""
+        progress = LiveProgress(
+            subject=f"job:{event.job_id}",
+            done=event.fraction,
+            total=1,
+            state=event.state,
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+        )
+        await self._operations.follow(progress, cause=cause)
+
+
+def register(consumer: Consumer, handlers: Handlers) -> None:
+    consumer.on(topics.TOKEN_REVOKED, handlers.token_revoked)
+    consumer.on(topics.REGRESSION_PROGRESSED, handlers.regression_progressed)
+    consumer.on(topics.REGRESSION_COMPLETED, handlers.regression_completed)
+    consumer.on(topics.SEGMENT_FAILED, handlers.segment_failed)
+    consumer.on(topics.GENERATION_PROGRESSED, handlers.generation_progressed)
