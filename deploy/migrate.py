@@ -2,8 +2,8 @@
 
     python -m deploy.migrate
 
-Reads RUSHES_ADMIN_DATABASE_URL (a superuser's DSN), RUSHES_KAFKA_BOOTSTRAP, RUSHES_TOPIC_PREFIX and, where the server asks
-for passwords, RUSHES_PASSWORD_<SERVICE> for each role.
+Reads RUSHES_ADMIN_DATABASE_URL (a superuser's DSN), RUSHES_KAFKA_BOOTSTRAP, RUSHES_TOPIC_PREFIX and, where the server
+asks for passwords, RUSHES_PASSWORD_<SERVICE> for each role.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ async def migrate(environment: Mapping[str, str]) -> None:
 
 
 def passwords(environment: Mapping[str, str]) -> dict[str, str]:
-    """Service to role password, for those that are set; a local stack authenticates by operating-system user instead."""
+    """Service to role password, for those that are set; a local stack goes by operating-system user instead."""
     found = {entry.name: environment.get(f"RUSHES_PASSWORD_{entry.name.upper()}") for entry in topology.SERVICES}
     return {name: password for name, password in found.items() if password}
 

@@ -64,7 +64,7 @@ class Service:
         return f"services.{self.name}"
 
     def environment(self, site: Site) -> dict[str, str]:
-        """Everything this service is told; what is not here keeps its default or comes from the caller's environment."""
+        """Everything this service is told; the rest keeps its default or comes from the caller's environment."""
         return {
             "RUSHES_KAFKA_BOOTSTRAP": site.kafka(),
             "RUSHES_DATABASE_URL": site.database_url(f"rushes_{self.name}"),

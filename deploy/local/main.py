@@ -98,7 +98,7 @@ def _status(stack: LocalStack, arguments: argparse.Namespace) -> None:
     if arguments.json:
         print(json.dumps([entry.to_json() for entry in status], indent=2))
         return
-    rows = [("NAME", "PID", "PORT", "STATE", "RESTARTS", "UPTIME", "")]
+    rows: list[tuple[str, ...]] = [("NAME", "PID", "PORT", "STATE", "RESTARTS", "UPTIME", "")]
     rows += [_row(entry) for entry in status]
     widths = [max(len(row[column]) for row in rows) for column in range(len(rows[0]) - 1)]
     for row in rows:

@@ -1,4 +1,4 @@
-"""The local stack from outside: start it, look at it, disturb it, take it down. Used by the command line and by tests."""
+"""The local stack from outside: start it, look at it, disturb it, take it down."""
 
 import fcntl
 import json
@@ -85,25 +85,21 @@ class LocalStack:
             try:
                 status = self.status()
             except NotRunning:
-                self._start_supervisor(chosen, everything=not names)
+                self._start_supervisor(chosen)
                 return True
             stopped = {entry.name for entry in status if entry.state is State.STOPPED}
-            known = {entry.name for entry in status}
-            if missing := [name for name in chosen if name not in known]:
-                raise SetupProblem(
-                    f"The running stack was started without {', '.join(missing)}", "Take it down first (`make down`)"
-                )
             if wanted := [name for name in chosen if name in stopped]:
+                preflight.check(self.site, wanted)
                 self._order({"do": "start", "names": wanted})
             return False
 
     def wait_ready(
         self, names: Sequence[str] = (), *, seconds: float = READY_SECONDS, progress: Progress | None = None
     ) -> None:
-        """Return when these processes (or all that are wanted) are ready, jobs done; SetupProblem at the deadline."""
+        """Return when these (or all not stopped) are ready and jobs are done; SetupProblem at the deadline."""
         deadline = time.monotonic() + seconds
         while True:
-            status = [entry for entry in self.status() if not names or entry.name in names]
+            status = [entry for entry in self.status() if _meant(entry, names)]
             if progress is not None:
                 progress(status)
             waiting = [entry for entry in status if entry.state not in {State.READY, State.DONE}]
@@ -174,14 +170,13 @@ class LocalStack:
             if name not in known:
                 raise SetupProblem(f"There is no process {name}", f"There are: {', '.join(known)}")
 
-    def _start_supervisor(self, names: list[str], *, everything: bool) -> None:
+    def _start_supervisor(self, names: list[str]) -> None:
         self._end_leftovers()
         preflight.check(self.site, names)
         secrets.ensure(self.home / "secrets")
-        arguments = [] if everything else ["--only", ",".join(names)]
         launch = process.Launch(
             name="supervisor",
-            command=[sys.executable, "-m", "deploy.local.supervisor", *arguments, *self._durability()],
+            command=[sys.executable, "-m", "deploy.local.supervisor", *names, *self._durability()],
             log_file=self.site.log_file("supervisor"),
             environment=self._environment,
             directory=REPOSITORY,
@@ -268,6 +263,10 @@ class LocalStack:
         psutil.wait_procs(stubborn, timeout=LEFTOVER_SECONDS)
         file.unlink(missing_ok=True)
         return bool(children)
+
+
+def _meant(entry: Status, names: Sequence[str]) -> bool:
+    return entry.name in names if names else entry.state is not State.STOPPED
 
 
 def _alive(entry: dict[str, Any]) -> psutil.Process | None:

@@ -1,6 +1,6 @@
 """The stack's supervisor: a process of its own that keeps the others running and takes orders over a Unix socket.
 
-    python -m deploy.local.supervisor [--only kafka,postgres,...]
+    python -m deploy.local.supervisor NAME ...
 
 Everything it needs is in its environment (deploy/local/site.py). When it dies, however it dies, the kernel asks its
 children to stop (Linux); elsewhere `down` and `up` find them in `state/children.json`.
@@ -30,10 +30,11 @@ LONGEST_REQUEST_BYTES = 64 * 1024
 class Supervisor:
     """All keepers and the orders that change what they want."""
 
-    def __init__(self, site: LocalSite, *, only: list[str], durable: bool) -> None:
+    def __init__(self, site: LocalSite, *, wanted: list[str], durable: bool) -> None:
         self._site = site
         self._stopping = asyncio.Event()
-        planned = [entry for entry in plan(site, durable=durable) if not only or entry.name in only]
+        self._wanted = wanted
+        planned = plan(site, durable=durable)
         self._keepers = {entry.name: Keeper(entry, on_change=self._note_children) for entry in planned}
         self._orders: dict[str, Callable[[dict[str, Any]], Awaitable[dict[str, Any]]]] = {
             "status": self._status,
@@ -45,13 +46,13 @@ class Supervisor:
         }
 
     async def run(self) -> None:
-        """Start everything, serve orders until told to go down, then stop the services before what they work with."""
+        """Start what is wanted, serve orders, and at the end stop the services before what they work with."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, self._stopping.set)
         running = [asyncio.create_task(keeper.run(self._keepers)) for keeper in self._keepers.values()]
-        for keeper in self._keepers.values():
-            keeper.want()
+        for name in self._wanted:
+            self._keepers[name].want()
         server = await self._listen()
         await self._stopping.wait()
         for stage in sorted({keeper.planned.stage for keeper in self._keepers.values()}):
@@ -107,7 +108,7 @@ class Supervisor:
         return {"restarted": order["name"]}
 
     async def _kill(self, order: dict[str, Any]) -> dict[str, Any]:
-        """After SIGKILL the answer waits until the death was noticed, so that a caller's next look is not at the dead."""
+        """After SIGKILL the answer waits until the death was noticed, so that the next look is not at the dead."""
         number = signal.Signals(order.get("signal", int(signal.SIGKILL)))
         keeper = self._keeper(order)
         pid = keeper.signal(number)
@@ -135,7 +136,7 @@ class Supervisor:
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m deploy.local.supervisor", description=__doc__)
-    parser.add_argument("--only", default="", help="comma separated names of processes; all when left out")
+    parser.add_argument("names", nargs="+", help="what to start; the others can be started later")
     parser.add_argument("--not-durable", action="store_true", help="PostgreSQL without fsync, for tests")
     arguments = parser.parse_args()
     try:
@@ -150,12 +151,11 @@ def main() -> None:
         except BlockingIOError:
             sys.exit("supervisor: another one runs this stack")
         (state / "supervisor.pid").write_text(str(os.getpid()))
-        only = [name for name in arguments.only.split(",") if name]
-        asyncio.run(_run(site, only=only, durable=not arguments.not_durable))
+        asyncio.run(_run(site, wanted=arguments.names, durable=not arguments.not_durable))
 
 
-async def _run(site: LocalSite, *, only: list[str], durable: bool) -> None:
-    await Supervisor(site, only=only, durable=durable).run()
+async def _run(site: LocalSite, *, wanted: list[str], durable: bool) -> None:
+    await Supervisor(site, wanted=wanted, durable=durable).run()
 
 
 if __name__ == "__main__":
