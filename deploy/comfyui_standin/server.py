@@ -63,6 +63,7 @@ class StandIn:
         self.executor.interrupt.set()
         self.queue.free_memory = True
         self.numbers = itertools.count()
+        self.sockets.forget()
         if self._worker is None or not self._worker.is_alive():
             self.start_worker()
 

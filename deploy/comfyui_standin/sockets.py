@@ -26,6 +26,7 @@ class Sockets:
         self._messages: asyncio.Queue[tuple[str, JSON, str | None]] = asyncio.Queue()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._stall_s = 0.0
+        self._released = asyncio.Event()
 
     def send(self, event: str, data: JSON, client_id: str | None) -> None:
         """Queue a message; it is lost when nobody is there to hear it."""
@@ -38,8 +39,11 @@ class Sockets:
         while True:
             event, data, client_id = await self._messages.get()
             if self._stall_s:
-                await asyncio.sleep(self._stall_s)
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._released.wait(), self._stall_s)
                 self._stall_s = 0.0
+                if self._released.is_set():
+                    continue
             sockets = list(self._by_id.values()) if client_id is None else [self._by_id.get(client_id)]
             for socket in sockets:
                 if socket is not None:
@@ -90,7 +94,14 @@ class Sockets:
 
     def stall(self, seconds: float) -> None:
         """Hold up the next message, and so all, for this long."""
+        self._released.clear()
         self._stall_s = seconds
+
+    def forget(self) -> None:
+        """Drop what isn't delivered yet, and end a stall."""
+        self._released.set()
+        while not self._messages.empty():
+            self._messages.get_nowait()
 
     async def close_all(self) -> None:
         """For a shutdown."""

@@ -72,6 +72,11 @@ class ComfyUIServer:
         self._session: aiohttp.ClientSession | None = None
         self._client_id: str | None = None
 
+    @property
+    def listening(self) -> bool:
+        """Whether prompts submitted now will be heard of through `progress`."""
+        return self._client_id is not None
+
     async def close(self) -> None:
         """Let go of all connections."""
         if self._session is not None:
@@ -112,7 +117,7 @@ class ComfyUIServer:
         return "/".join(part for part in (str(answer.get("subfolder", "")), str(answer["name"])) if part)
 
     async def submit(self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None) -> None:
-        """Safe to call twice: an id that is known there is not sent again. `labels` show up in its queue and history."""
+        """Safe to call twice: an id that is known there is not sent again. `labels` show up in queue and history."""
         if not isinstance(await self.locate(prompt_id), Absent):
             return
         body: dict[str, Any] = {"prompt": graph, "prompt_id": prompt_id, "extra_data": dict(labels or {})}
@@ -203,7 +208,6 @@ class ComfyUIServer:
                 while (item := await news.get()) is not None:
                     yield item
             finally:
-                self._client_id = None
                 reader.cancel()
                 with contextlib.suppress(asyncio.CancelledError):
                     await reader
@@ -227,6 +231,7 @@ class ComfyUIServer:
         except (aiohttp.ClientError, TimeoutError, OSError):
             pass
         finally:
+            self._client_id = None
             news.put_nowait(None)
 
     def _open(self) -> aiohttp.ClientSession:

@@ -1,0 +1,67 @@
+"""Decoding in a process of its own: a file that crashes the decoder costs one attempt, not the service."""
+
+import asyncio
+import multiprocessing
+import os
+import threading
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import parent_process
+from pathlib import Path
+
+from shared.video.decode import ExaminedVideo, VideoError, examine
+
+
+class UnreadableClip(Exception):
+    """The file is no clip; the text says why."""
+
+
+class ClipReader:
+    """Decodes clips one after the other. The process starts with the first clip and is replaced when it dies."""
+
+    def __init__(self, *, deadline_seconds: float) -> None:
+        self._deadline_seconds = deadline_seconds
+        self._pool: ProcessPoolExecutor | None = None
+
+    async def examine(self, path: Path) -> ExaminedVideo:
+        """Decode everything once. Raises UnreadableClip, also when decoding takes longer than the deadline."""
+        loop = asyncio.get_running_loop()
+        try:
+            work = loop.run_in_executor(self._open(), examine, path)
+            return await asyncio.wait_for(work, timeout=self._deadline_seconds)
+        except VideoError as error:
+            raise UnreadableClip(str(error)) from error
+        except BrokenProcessPool as error:
+            self.close()
+            raise UnreadableClip("the decoder crashed on this file") from error
+        except TimeoutError as error:
+            self.close()
+            raise UnreadableClip(f"decoding took longer than {self._deadline_seconds:g} s") from error
+
+    def close(self) -> None:
+        """Without waiting for a decoder that hangs."""
+        if self._pool is None:
+            return
+        pool, self._pool = self._pool, None
+        for process in list((pool._processes or {}).values()):
+            process.kill()
+        pool.shutdown(wait=False, cancel_futures=True)
+
+    def _open(self) -> ProcessPoolExecutor:
+        if self._pool is None:
+            self._pool = ProcessPoolExecutor(
+                max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
+            )
+        return self._pool
+
+
+def _end_with_parent() -> None:
+    """A killed service must not leave its decoder behind: nobody else would end it."""
+
+    def watch() -> None:
+        parent = parent_process()
+        if parent is not None:
+            parent.join()
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()
