@@ -59,7 +59,7 @@ class ImageDecoder:
     def _open(self, data: bytes) -> Image.Image:
         try:
             return Image.open(io.BytesIO(data), formats=FORMATS)
-        except Image.DecompressionBombError as error:
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
             raise self._too_many_pixels() from error
         except UnidentifiedImageError as error:
             raise domain.UnsupportedMedia(

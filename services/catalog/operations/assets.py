@@ -40,7 +40,7 @@ class AssetOperations:
         """The next version, active at once; `asset.version_published` and `asset.updated` leave with it.
 
         Two publications of one asset happen one after the other: both become versions, the later one is active.
-        Raises NotFound, Refused for content that cannot be rendered, Conflict for a file name or workflow that is there.
+        Raises NotFound, Refused for content that cannot be rendered, Conflict for a file name or workflow known.
         """
         kind = (await self._store.find(asset_id)).kind
         content = content_of(kind, submission)

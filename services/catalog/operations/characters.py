@@ -57,7 +57,7 @@ class CharacterOperations:
             await say_deleted(tx, character)
 
     async def _keep(self, data: bytes) -> domain.SourceImage:
-        """Stored before the transaction: should that fail, an object is left that nothing refers to; it harms nobody."""
+        """Stored before the transaction: should that fail, an object is left that nothing refers to."""
         try:
             decoded = await self._decoder.normalise(data)
         except domain.CatalogError as error:
