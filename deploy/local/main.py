@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable
 
+from deploy.local import kafka
 from deploy.local.keeper import State, Status
 from deploy.local.logs import print_logs
 from deploy.local.problems import SetupProblem
@@ -44,6 +45,8 @@ def _parser() -> argparse.ArgumentParser:
     logs.add_argument("-f", "--follow", action="store_true")
     logs.add_argument("-n", "--lines", type=int, default=40)
     logs.set_defaults(order=lambda stack, given: print_logs(stack, given.name, lines=given.lines, follow=given.follow))
+    fetch = orders.add_parser("fetch", help="download Kafka if it is not there")
+    fetch.set_defaults(order=_fetch)
     restart = orders.add_parser("restart", help="drain one process and start it again")
     restart.add_argument("name")
     restart.set_defaults(order=_restart)
@@ -116,6 +119,11 @@ def _duration(seconds: float) -> str:
     minutes, rest = divmod(int(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}"
+
+
+def _fetch(_: LocalStack, __: argparse.Namespace) -> None:
+    kafka.java()
+    print(f"Kafka is in {kafka.jars()}")
 
 
 def _restart(stack: LocalStack, arguments: argparse.Namespace) -> None:
