@@ -231,8 +231,10 @@ WARN_GOODNESS = 0.6
 
 def goodness(gate: Gate, value: float) -> float:
     """How good a value is in [0, 1]: at most 0.25 where it fails, 0.6 where it warns; never rises with badness."""
-    below = _side(value, gate.warn_below, gate.fail_below)
-    above = _side(-value, _mirrored(gate.warn_above), _mirrored(gate.fail_above))
+    direction = METRICS[gate.metric].direction
+    best = {Direction.HIGHER: 1.0, Direction.LOWER: 0.0, Direction.TWO_SIDED: None}[direction]
+    below = _side(value, gate.warn_below, gate.fail_below, best)
+    above = _side(-value, _mirrored(gate.warn_above), _mirrored(gate.fail_above), _mirrored(best))
     return min(below, above)
 
 
@@ -240,11 +242,9 @@ def _mirrored(limit: float | None) -> float | None:
     return None if limit is None else -limit
 
 
-def _side(value: float, warn: float | None, fail: float | None) -> float:
+def _side(value: float, warn: float | None, fail: float | None, best: float | None) -> float:
     """Goodness of a value that should be high: linear between the limits, falling off hyperbolically beyond `fail`, and
-    rising from the warning limit to 1 over once again the distance between the limits."""
-    if warn is None and fail is None:
-        return 1.0
+    rising from the warning limit to 1 at `best`, or within the distance between the limits if that is nearer."""
     if warn is None or fail is None:
         return _one_limit(value, warn, fail)
     span = warn - fail
@@ -253,7 +253,8 @@ def _side(value: float, warn: float | None, fail: float | None) -> float:
         return FAIL_GOODNESS * scale / (scale + fail - value)
     if value < warn:
         return FAIL_GOODNESS + (WARN_GOODNESS - FAIL_GOODNESS) * (value - fail) / span
-    return min(1.0, WARN_GOODNESS + (1 - WARN_GOODNESS) * (value - warn) / span) if span else 1.0
+    room = span / 2 if best is None else min(span, max(0.0, best - warn))
+    return min(1.0, WARN_GOODNESS + (1 - WARN_GOODNESS) * (value - warn) / room) if room > 0 else 1.0
 
 
 def _one_limit(value: float, warn: float | None, fail: float | None) -> float:

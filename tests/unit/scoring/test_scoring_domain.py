@@ -1,0 +1,161 @@
+"""Gates, verdicts and the overall score: the weakest link decides and nothing buys it back."""
+
+import itertools
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from services.scoring.domain import (
+    DEFAULT_GATES,
+    METRICS,
+    Direction,
+    Gate,
+    GateError,
+    Measurement,
+    Reading,
+    Verdict,
+    goodness,
+    judge,
+    quality_score,
+    resolve_gates,
+    unmeasurable,
+    weakest,
+)
+
+GOOD = {
+    "matches_request": 1.0, "sharpness": 0.35, "exposure": 0.45, "clipping": 0.02, "motion": 0.05, "flicker": 0.0005,
+    "frozen_frames": 0.0, "black_frames": 0.0, "identity_similarity": 0.97, "handover_ssim": 0.97,
+    "ssim_to_baseline": 0.98,
+}  # fmt: skip
+
+
+def measured(**values: float | None) -> Measurement:
+    merged: dict[str, float | None] = {**GOOD, **values}
+    return Measurement(
+        readings={
+            name: Reading(metric=name, value=value)
+            if value is not None
+            else Reading(metric=name, not_measurable="not there")
+            for name, value in merged.items()
+        }
+    )
+
+
+def test_a_good_clip_passes_every_default_gate_with_a_high_score() -> None:
+    judgement = judge(measured(), DEFAULT_GATES)
+    assert judgement.verdict is Verdict.PASS
+    assert {outcome.metric for outcome in judgement.outcomes} == set(METRICS) - {"ssim_to_baseline"}
+    assert judgement.quality_score is not None and judgement.quality_score > 0.8
+
+
+def test_a_failed_gate_fails_the_clip_however_good_the_rest_is() -> None:
+    judgement = judge(measured(identity_similarity=0.2, sharpness=1.0, clipping=0.0), DEFAULT_GATES)
+    assert judgement.verdict is Verdict.FAIL
+    assert judgement.quality_score is not None and judgement.quality_score <= 0.25
+    failed = [outcome for outcome in judgement.outcomes if outcome.verdict is Verdict.FAIL]
+    assert [(outcome.metric, outcome.limit) for outcome in failed] == [("identity_similarity", 0.35)]
+    assert "0.2 is below 0.35" in failed[0].message
+
+
+def test_warnings_do_not_add_up_to_a_failure_and_never_pass() -> None:
+    assert judge(measured(sharpness=0.1, clipping=0.3, flicker=0.01), DEFAULT_GATES).verdict is Verdict.WARN
+
+
+@pytest.mark.parametrize(
+    ("value", "verdict"), [(0.03, "fail"), (0.1, "warn"), (0.5, "pass"), (0.9, "warn"), (0.96, "fail")]
+)
+def test_a_two_sided_gate_has_limits_on_both_sides(value: float, verdict: str) -> None:
+    assert judge(measured(exposure=value), DEFAULT_GATES).verdict == verdict
+
+
+def test_a_metric_that_could_not_be_measured_says_so_and_decides_nothing() -> None:
+    judgement = judge(measured(handover_ssim=None), DEFAULT_GATES)
+    assert judgement.verdict is Verdict.PASS
+    outcome = next(outcome for outcome in judgement.outcomes if outcome.metric == "handover_ssim")
+    assert (outcome.value, outcome.message) == (None, "handover_ssim could not be measured: not there")
+
+
+@pytest.mark.parametrize("decodable", [True, False])
+def test_a_clip_that_could_not_be_measured_fails_and_every_metric_says_why(decodable: bool) -> None:
+    measurement = unmeasurable("the decoder died", decodable=decodable)
+    assert set(measurement.readings) == set(METRICS)
+    judgement = judge(measurement, DEFAULT_GATES)
+    assert (judgement.verdict, judgement.quality_score) == (Verdict.FAIL, None)
+    reasons = {reading.not_measurable or reading.note for reading in measurement.readings.values()}
+    assert reasons == {"the decoder died"}
+    assert measurement.readings["matches_request"].value == (None if decodable else 0.0)
+
+
+def test_a_reading_has_a_value_or_a_reason_never_both_never_neither() -> None:
+    with pytest.raises(ValueError, match="either a value or a reason"):
+        Reading(metric="sharpness")
+    with pytest.raises(ValueError, match="either a value or a reason"):
+        Reading(metric="sharpness", value=1.0, not_measurable="no")
+
+
+def test_gates_are_resolved_scene_type_over_project_over_built_in() -> None:
+    project = [Gate(metric="sharpness", warn_below=0.3), Gate(metric="motion", warn_above=0.2)]
+    scene_type = [Gate(metric="motion", warn_above=2.0)]
+    resolved = resolve_gates(project=project, scene_type=scene_type)
+    assert resolved["sharpness"] == project[0]
+    assert resolved["motion"] == scene_type[0]
+    assert resolved["flicker"] == DEFAULT_GATES["flicker"]
+
+
+@pytest.mark.parametrize(
+    "limits",
+    [
+        {"metric": "beauty"},
+        {"metric": "sharpness", "warn_above": 0.5},
+        {"metric": "flicker", "fail_below": 0.5},
+        {"metric": "sharpness", "warn_below": 0.1, "fail_below": 0.2},
+        {"metric": "flicker", "warn_above": 0.2, "fail_above": 0.1},
+        {"metric": "exposure", "warn_below": 0.6, "warn_above": 0.5},
+    ],
+    ids=["unknown", "wrong-side", "wrong-side-low", "crossed", "crossed-high", "no-room"],
+)
+def test_a_gate_that_cannot_be_is_refused(limits: dict[str, object]) -> None:
+    with pytest.raises(GateError):
+        Gate(**limits)  # type: ignore[arg-type]
+
+
+def test_weakest_of_every_combination() -> None:
+    for verdicts in itertools.product(Verdict, repeat=3):
+        expected = "fail" if "fail" in verdicts else "warn" if "warn" in verdicts else "pass"
+        assert weakest(verdicts) == expected
+    assert weakest(()) is Verdict.PASS
+
+
+finite = st.floats(-2, 3, allow_nan=False)
+
+
+@given(metric=st.sampled_from(sorted(DEFAULT_GATES)), one=finite, two=finite)
+def test_goodness_never_rises_with_badness(metric: str, one: float, two: float) -> None:
+    gate = DEFAULT_GATES[metric]
+    low, high = sorted((one, two))
+    direction = METRICS[metric].direction
+    assert 0 <= goodness(gate, one) <= 1
+    if direction is Direction.HIGHER or (direction is Direction.TWO_SIDED and high <= 0.4):
+        assert goodness(gate, low) <= goodness(gate, high)
+    if direction is Direction.LOWER:
+        assert goodness(gate, low) >= goodness(gate, high)
+
+
+@given(metric=st.sampled_from(sorted(DEFAULT_GATES)), value=finite)
+def test_goodness_agrees_with_the_verdict(metric: str, value: float) -> None:
+    verdict = judge(Measurement(readings={metric: Reading(metric=metric, value=value)}), DEFAULT_GATES).verdict
+    most = {Verdict.PASS: 1.0, Verdict.WARN: 0.6, Verdict.FAIL: 0.25}[verdict]
+    assert goodness(DEFAULT_GATES[metric], value) <= most
+
+
+@given(
+    worse=st.sampled_from(["sharpness", "identity_similarity", "handover_ssim"]),
+    by=st.floats(0, 1),
+    flicker=st.floats(0, 0.05),
+)
+def test_the_score_only_falls_when_one_metric_gets_worse(worse: str, by: float, flicker: float) -> None:
+    before = quality_score(measured(flicker=flicker), DEFAULT_GATES)
+    after = quality_score(measured(flicker=flicker, **{worse: GOOD[worse] - by}), DEFAULT_GATES)
+    assert before is not None and after is not None
+    assert 0 <= after <= before <= 1
