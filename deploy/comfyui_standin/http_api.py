@@ -19,7 +19,7 @@ from deploy.comfyui_standin.node_types import JSON
 from deploy.comfyui_standin.server import StandIn
 from deploy.comfyui_standin.validation import validate
 
-VERSION = "0.3.64-standin"
+VERSION = f"0.3.64-standin.{IMAGE_MODEL_VERSION}"
 STANDIN = web.AppKey("standin", StandIn)
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 

@@ -16,6 +16,9 @@ from deploy.comfyui_standin.node_values import Conditioning, Latent, Model, Vide
 from deploy.comfyui_standin.samplers import SAMPLERS, SCHEDULERS
 
 MAX_SIDE = 16384
+MAX_CLIP_BYTES = 4 * 1024**3
+"""A clip is held in memory whole; beyond this one the prompt fails instead of the process."""
+
 RESAMPLING = {
     "nearest-exact": cv2.INTER_NEAREST_EXACT,
     "bilinear": cv2.INTER_LINEAR,
@@ -130,6 +133,8 @@ def _sample(running: Running, inputs: JSON) -> NodeResult:
         denoise=inputs["denoise"],
         embedding=tuple(wanted - 0.5 * unwanted for wanted, unwanted in pairs),
     )
+    if latent.length * latent.height * latent.width * 3 > MAX_CLIP_BYTES:
+        raise MemoryError(f"out of memory: {latent.length} frames of {latent.width}x{latent.height} are too many")
     start = _start_of(positive, latent, settings.seed)
     look = image_model.prepare(settings, model.checkpoint, model.loras)
     frames = np.empty((latent.length, latent.height, latent.width, 3), np.uint8)

@@ -355,6 +355,13 @@ async def test_garbage_for_an_image_fails_when_it_runs(standin: StandInProcess) 
     assert (told["node_id"], told["exception_type"]) == ("1", "PIL.UnidentifiedImageError")
 
 
+async def test_a_clip_too_large_for_memory_fails_and_the_server_lives_on(standin: StandInProcess) -> None:
+    graph = image_to_video_graph(image=await seed(standin), side=8192, frames=1000)
+    kind, told = run(standin, graph)["status"]["messages"][-1]
+    assert (kind, told["exception_type"]) == ("execution_error", "MemoryError")
+    assert run(standin, still_graph(image=await seed(standin), prefix=unique()))["status"]["completed"]
+
+
 def test_object_info_lists_classes_choices_and_installed_files(standin: StandInProcess) -> None:
     _, info = standin.request("GET", "/api/object_info")
     assert info["LoraLoaderModelOnly"]["input"]["required"]["lora_name"][0] == ["look.safetensors"]
