@@ -1,0 +1,116 @@
+"""/api/jobs and /api/render-servers"""
+
+from datetime import datetime
+from typing import Annotated
+from uuid import UUID
+
+from fastapi import APIRouter, Depends, Query
+
+from services.dispatch.api.fields import MAX_ID, PathId, Viewer
+from services.dispatch.domain.errors import NotFound
+from services.dispatch.domain.jobs import AttemptState, JobState
+from services.dispatch.store import Store
+from shared.contracts.types import RenderFailure
+from shared.http import Page, PageQuery, ResponseModel
+
+
+class JobResponse(ResponseModel):
+    """`remaining`: segments of its chain still to come, itself included. `failure`: of its last failed attempt."""
+
+    id: int
+    uid: UUID
+    scene_id: int
+    segment_id: int
+    priority: int
+    remaining: int
+    state: JobState
+    attempt: int
+    failed_attempts: int
+    repeated_renders: int
+    deadline_at: datetime | None
+    leased_until: datetime | None
+    server: str | None
+    failure: RenderFailure | None
+    queued_at: datetime
+    finished_at: datetime | None
+
+
+class AttemptResponse(ResponseModel):
+    attempt: int
+    prompt_id: UUID
+    server: str
+    state: AttemptState
+    submitted_at: datetime | None
+    created_at: datetime
+
+
+class JobDetailResponse(JobResponse):
+    attempts: list[AttemptResponse]
+
+
+class RenderServerResponse(ResponseModel):
+    """As of `checked_at`. `queue_length` counts everybody's prompts, `jobs` ours."""
+
+    name: str
+    state: str
+    problem: str | None
+    engine: str | None
+    device: str | None
+    queue_length: int
+    checked_at: datetime
+    jobs: int
+
+
+def build_router(*, store: Store) -> APIRouter:
+    router = APIRouter()
+
+    @router.get("/jobs", summary="List render jobs, newest first", response_model=Page[JobResponse], tags=["jobs"])
+    async def listing(
+        page: Annotated[PageQuery, Depends()],
+        _: Viewer,
+        state: JobState | None = None,
+        scene_id: Annotated[int | None, Query(ge=1, le=MAX_ID)] = None,
+    ) -> Page[JobResponse]:
+        found = await store.jobs_page(
+            before=page.after_id, limit=page.limit, state=state.value if state else None, scene_id=scene_id
+        )
+        return Page(
+            items=[JobResponse.model_validate(job) for job in found],
+            next_cursor=page.next_cursor([job.id for job in found]),
+        )
+
+    @router.get(
+        "/jobs/{job_id}", summary="Show a job and its attempts", response_model=JobDetailResponse, tags=["jobs"]
+    )
+    async def show(job_id: PathId, _: Viewer) -> JobDetailResponse:
+        job = await store.job(job_id)
+        if job is None:
+            raise NotFound(f"there is no job {job_id}")
+        attempts = [AttemptResponse.model_validate(a) for a in await store.attempts_of(job_id)]
+        return JobDetailResponse(**JobResponse.model_validate(job).model_dump(), attempts=attempts)
+
+    @router.get(
+        "/render-servers",
+        summary="List the render servers",
+        response_model=Page[RenderServerResponse],
+        tags=["render servers"],
+    )
+    async def servers(_: Viewer) -> Page[RenderServerResponse]:
+        jobs = await store.running_by_server()
+        return Page(
+            items=[
+                RenderServerResponse(
+                    name=server.name,
+                    state=server.state,
+                    problem=server.problem,
+                    engine=server.engine,
+                    device=server.device,
+                    queue_length=server.queue_length,
+                    checked_at=server.checked_at,
+                    jobs=jobs.get(server.name, 0),
+                )
+                for server in await store.servers()
+            ]
+        )
+
+    return router

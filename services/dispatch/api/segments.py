@@ -1,0 +1,108 @@
+"""/api/segments"""
+
+from datetime import datetime
+from typing import Annotated, Self
+from uuid import UUID
+
+from fastapi import APIRouter
+from pydantic import Field
+
+from services.dispatch.api.fields import Creator, PathId, RequestCause, Viewer
+from services.dispatch.domain.errors import NotFound
+from services.dispatch.domain.scenes import Review, Segment, SegmentState
+from services.dispatch.operations.reviews import ReviewOperations
+from services.dispatch.store import Store
+from shared.contracts.segment import ReviewDecision
+from shared.contracts.types import EnvironmentFingerprint, RenderFailure, RenderParameters
+from shared.http import RequestModel, ResponseModel
+
+
+class ReviewRequest(RequestModel):
+    note: Annotated[str, Field(max_length=2000)] = ""
+
+
+class ClipResponse(ResponseModel):
+    sha256: str
+    size_bytes: int
+    frame_digest: str
+    last_frame_sha256: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    duration_seconds: float
+
+
+class SegmentResponse(ResponseModel):
+    """One version of one position. `requested_parameters` are full-tier, `parameters` what was really rendered."""
+
+    id: int
+    scene_id: int
+    position: int
+    version: int
+    previous_segment_id: int | None
+    regeneration_count: int
+    is_current: bool
+    is_stale: bool
+    boundary_ssim_before: float | None
+    boundary_ssim_after: float | None
+    state: SegmentState
+    review: Review
+    review_note: str
+    reviewed_by: str | None
+    reviewed_at: datetime | None
+    requested_parameters: RenderParameters
+    parameters: RenderParameters | None
+    seed_image_sha256: str | None
+    baseline_clip_sha256: str | None
+    clip: ClipResponse | None
+    environment: EnvironmentFingerprint | None
+    job_id: int | None
+    attempt: int | None
+    prompt_id: UUID | None
+    server: str | None
+    queued_seconds: float | None
+    render_seconds: float | None
+    generated_at: datetime | None
+    failure: RenderFailure | None
+    gate_verdict: str | None
+    quality_score: float | None
+
+    @classmethod
+    def of(cls, segment: Segment) -> Self:
+        return cls.model_validate(segment)
+
+
+def build_router(*, operations: ReviewOperations, store: Store) -> APIRouter:
+    router = APIRouter(tags=["segments"])
+
+    @router.get("/segments/{segment_id}", summary="Show one version of a segment", response_model=SegmentResponse)
+    async def show(segment_id: PathId, _: Viewer) -> SegmentResponse:
+        segment = await store.segment(segment_id)
+        if segment is None:
+            raise NotFound(f"there is no segment {segment_id}")
+        return SegmentResponse.of(segment)
+
+    @router.post(
+        "/segments/{segment_id}/approve",
+        summary="Approve the current version of a segment",
+        response_model=SegmentResponse,
+    )
+    async def approve(
+        segment_id: PathId, cause: RequestCause, _: Creator, body: ReviewRequest | None = None
+    ) -> SegmentResponse:
+        note = body.note if body else ""
+        return SegmentResponse.of(await operations.review(segment_id, ReviewDecision.APPROVED, note, cause))
+
+    @router.post(
+        "/segments/{segment_id}/reject",
+        summary="Reject the current version of a segment",
+        response_model=SegmentResponse,
+    )
+    async def reject(
+        segment_id: PathId, cause: RequestCause, _: Creator, body: ReviewRequest | None = None
+    ) -> SegmentResponse:
+        note = body.note if body else ""
+        return SegmentResponse.of(await operations.review(segment_id, ReviewDecision.REJECTED, note, cause))
+
+    return router

@@ -1,0 +1,160 @@
+"""Jobs and their attempts: what is sent under which id, and what follows from how it went.
+
+A job is one segment to be rendered. Its prompts are numbered attempts; each is written down before it is sent. Whatever
+happens between, exactly one attempt of a job is adopted.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Literal
+from uuid import UUID, uuid5
+
+from services.dispatch.domain.scenes import Json
+
+
+class JobState(StrEnum):
+    QUEUED = "queued"
+    LEASED = "leased"
+    DONE = "done"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class AttemptState(StrEnum):
+    """`prepared`: written down, perhaps sent. `submitted`: the server said yes. The others are ends.
+
+    `lost`: the server does not know it. `abandoned`: it may still run somewhere, but nobody waits for it.
+    """
+
+    PREPARED = "prepared"
+    SUBMITTED = "submitted"
+    ADOPTED = "adopted"
+    FAILED = "failed"
+    LOST = "lost"
+    ABANDONED = "abandoned"
+
+
+FailureKind = Literal[
+    "invalid_graph", "node_error", "out_of_memory", "timeout", "bad_output", "lost", "cancelled", "deleted"
+]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """Why a render did not happen. `permanent`: another attempt would end the same."""
+
+    kind: FailureKind
+    message: str
+    permanent: bool
+    node: str | None = None
+
+    def as_json(self) -> Json:
+        return {"kind": self.kind, "message": self.message, "permanent": self.permanent, "node": self.node}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    id: int
+    uid: UUID
+    scene_id: int
+    segment_id: int
+    priority: int
+    remaining: int
+    state: JobState
+    attempt: int
+    failed_attempts: int
+    repeated_renders: int
+    deadline_at: datetime | None
+    leased_until: datetime | None
+    lease_token: UUID | None
+    server: str | None
+    failure: Json | None
+    queued_at: datetime
+    created_at: datetime
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    job_id: int
+    attempt: int
+    prompt_id: UUID
+    server: str
+    file_prefix: str
+    state: AttemptState
+    submitted_at: datetime | None
+    created_at: datetime
+
+    @property
+    def is_open(self) -> bool:
+        return self.state in (AttemptState.PREPARED, AttemptState.SUBMITTED)
+
+
+def prompt_id_of(uid: UUID, attempt: int) -> UUID:
+    """The prompt id of an attempt. Computed, so that a resend after a crash cannot get another one."""
+    return uuid5(uid, f"attempt {attempt}")
+
+
+def file_prefix_of(uid: UUID, attempt: int) -> str:
+    """Its own prefix for every attempt: the server reuses the names of deleted files and lists an older run's files."""
+    return f"rushes/{uid}/{attempt}/clip"
+
+
+class Whereabouts(StrEnum):
+    """Where the server of an attempt says that it is. `unknown`: the server did not answer."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    FINISHED = "finished"
+    ABSENT = "absent"
+    UNKNOWN = "unknown"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Recovery:
+    """What to do with a job that was worked on before: go on with `attempt`, or start another when it is None.
+
+    `lost` attempts are closed. Those of unknown whereabouts stay open: their server may come back with the clip.
+    """
+
+    attempt: Attempt | None
+    lost: tuple[Attempt, ...]
+
+
+def recover(found: Sequence[tuple[Attempt, Whereabouts]]) -> Recovery:
+    """Finished beats running beats queued; among equals the newest. Only when no server has one is there another."""
+    ranks = {Whereabouts.FINISHED: 3, Whereabouts.RUNNING: 2, Whereabouts.QUEUED: 1}
+    alive = [(ranks[where], attempt.attempt, attempt) for attempt, where in found if where in ranks]
+    best = max(alive, key=lambda entry: entry[:2], default=None)
+    lost = tuple(attempt for attempt, where in found if where is Whereabouts.ABSENT)
+    return Recovery(attempt=best[2] if best else None, lost=lost)
+
+
+class Next(StrEnum):
+    RETRY = "retry"
+    GIVE_UP = "give_up"
+
+
+def after_failure(failure: Failure, *, failed_attempts: int, max_attempts: int) -> Next:
+    """`failed_attempts` counts this failure too."""
+    if failure.permanent or failed_attempts >= max_attempts:
+        return Next.GIVE_UP
+    return Next.RETRY
+
+
+def backoff(failed_attempts: int) -> timedelta:
+    """0, 1, 2, 4 ... at most 30 seconds: the first repeat is at once, since most losses are a restart that is over."""
+    if failed_attempts <= 1:
+        return timedelta(0)
+    return timedelta(seconds=min(30.0, 2.0 ** (failed_attempts - 2)))
+
+
+def is_repeat(attempts: Sequence[Attempt]) -> bool:
+    """Whether a new attempt may render again what an earlier one rendered or still renders."""
+    return any(attempt.submitted_at is not None or attempt.is_open for attempt in attempts)
+
+
+def overdue(job: Job, now: datetime) -> bool:
+    return job.deadline_at is not None and now >= job.deadline_at

@@ -1,0 +1,143 @@
+"""Composition root: settings to servers, store and operations, to one app with its workers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from urllib.parse import urlsplit
+
+from services.dispatch import handlers
+from services.dispatch.adapters.clips import ClipReader
+from services.dispatch.adapters.comfyui import ComfyUIServer
+from services.dispatch.adapters.render_server import RenderServer
+from services.dispatch.api import build_router
+from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
+from services.dispatch.operations.assignments import AssignmentOperations
+from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.rendering import RenderOperations
+from services.dispatch.operations.requests import RequestOperations
+from services.dispatch.operations.reviews import ReviewOperations
+from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.servers import ServerOperations
+from services.dispatch.settings import Settings
+from services.dispatch.store import Store
+from services.dispatch.workers.clips import ClipCollector, GraphBuilder
+from services.dispatch.workers.fleet import Fleet
+from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.upkeep import UpkeepWorker
+from shared.service import Chassis, run
+
+STEPS_PER_SERVER = 3
+"""One waits for its prompt, the others fetch and decode the clips of the prompts before it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Parts:
+    assignments: AssignmentOperations
+    renders: RenderOperations
+    fleet: Fleet
+    graphs: GraphBuilder
+    clips: ClipCollector
+
+
+def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> Chassis:
+    """`servers`: instead of those that the settings name."""
+    chassis = Chassis(name="dispatch", settings=settings)
+    if servers is None:
+        servers = _servers_of(settings)
+    workers = [*(f"render:{server.name}" for server in servers), "abandoned"]
+
+    def new_work() -> None:
+        for worker in workers:
+            chassis.wake(worker)
+
+    store = Store(chassis.database)
+    _take_requests(chassis, settings, store, new_work)
+    parts = _rendering(chassis, settings, store, servers, new_work)
+    _add_workers(chassis, settings, parts, [server.name for server in servers])
+    return chassis
+
+
+def _servers_of(settings: Settings) -> list[RenderServer]:
+    return [
+        ComfyUIServer(
+            name=urlsplit(url).netloc.rpartition("@")[2], url=url, request_timeout_s=settings.request_timeout_seconds
+        )
+        for url in settings.comfyui_urls
+    ]
+
+
+def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work: Callable[[], None]) -> None:
+    reviews = ReviewOperations(store=store)
+    requests = RequestOperations(store=store, new_work=new_work)
+    handlers.register(
+        chassis.consumer, handlers.Handlers(facts=FactOperations(store=store), requests=requests, reviews=reviews)
+    )
+    scenes = SceneOperations(store=store, new_work=new_work, fact_patience_seconds=settings.fact_patience_seconds)
+    chassis.include(build_router(scenes_=scenes, reviews_=reviews, store=store))
+    chassis.problem(NotFound, 404)
+    chassis.problem(Conflict, 409)
+    chassis.problem(Unacceptable, 422, "Invalid request")
+
+
+def _rendering(
+    chassis: Chassis, settings: Settings, store: Store, servers: list[RenderServer], new_work: Callable[[], None]
+) -> _Parts:
+    reader = ClipReader(deadline_seconds=settings.decode_timeout_seconds)
+    fleet = Fleet(servers, operations=ServerOperations(store=store), new_work=new_work)
+    graphs = GraphBuilder()
+
+    async def stop() -> None:
+        await fleet.stop()
+        reader.close()
+
+    chassis.on_start(fleet.start)
+    chassis.on_stop(stop)
+    chassis.health("render_servers", fleet.problem)
+    return _Parts(
+        assignments=AssignmentOperations(
+            store=store, new_work=new_work, lease=timedelta(seconds=settings.lease_seconds)
+        ),
+        renders=RenderOperations(store=store, new_work=new_work, max_attempts=settings.max_attempts),
+        fleet=fleet,
+        graphs=graphs,
+        clips=ClipCollector(media=chassis.media, reader=reader, graphs=graphs, max_clip_bytes=settings.max_clip_bytes),
+    )
+
+
+def _add_workers(chassis: Chassis, settings: Settings, parts: _Parts, names: list[str]) -> None:
+    patience = Patience(
+        lease=settings.lease_seconds,
+        poll=settings.poll_seconds,
+        render=settings.render_timeout_seconds,
+        queue=settings.queue_timeout_seconds,
+        away=settings.away_patience_seconds,
+    )
+    upkeep = UpkeepWorker(assignments=parts.assignments, fleet=parts.fleet)
+    chassis.work("fleet", parts.fleet.check, poll_seconds=settings.health_seconds)
+    chassis.work("leases", upkeep.leases, poll_seconds=1.0)
+    chassis.work("abandoned", upkeep.abandoned, poll_seconds=1.0)
+    for name in names:
+        _add_render_worker(chassis, name, parts, patience)
+
+
+def _add_render_worker(chassis: Chassis, name: str, parts: _Parts, patience: Patience) -> None:
+    worker_name = f"render:{name}"
+
+    def place_is_free() -> None:
+        chassis.wake(worker_name)
+
+    worker = RenderWorker(
+        name=name,
+        fleet=parts.fleet,
+        assignments=parts.assignments,
+        renders=parts.renders,
+        graphs=parts.graphs,
+        clips=parts.clips,
+        patience=patience,
+        place_is_free=place_is_free,
+    )
+    chassis.work(worker_name, worker.step, concurrency=STEPS_PER_SERVER, poll_seconds=0.5)
+
+
+def main() -> None:
+    run(build(Settings()))

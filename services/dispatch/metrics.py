@@ -1,0 +1,26 @@
+"""Every Prometheus name of dispatch."""
+
+from prometheus_client import Counter, Gauge, Histogram
+
+SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
+
+RENDERS = Counter(
+    "rushes_dispatch_renders_total", "Attempts by how they ended: adopted, failed, lost, abandoned", ["outcome"]
+)
+REPEATED_RENDERS = Counter(
+    "rushes_dispatch_repeated_renders_total", "Attempts that may render again what an earlier attempt rendered"
+)
+RENDER_SECONDS = Histogram(
+    "rushes_dispatch_render_seconds", "From prompt accepted to result found", ["tier"], buckets=SECONDS
+)
+QUEUED_SECONDS = Histogram(
+    "rushes_dispatch_queued_seconds", "From job queued to prompt accepted", ["purpose"], buckets=SECONDS
+)
+RECLAIMED_LEASES = Counter(
+    "rushes_dispatch_reclaimed_leases_total", "Jobs taken back from a worker that stopped renewing its lease"
+)
+REATTACHED = Counter(
+    "rushes_dispatch_reattached_total", "Jobs that went on with a prompt sent earlier instead of sending another"
+)
+SERVER_READY = Gauge("rushes_dispatch_server_ready", "1 when the render server answers", ["server"])
+SERVER_QUEUE = Gauge("rushes_dispatch_server_queue", "Prompts on the render server as of the last look", ["server"])

@@ -1,0 +1,103 @@
+"""What several use cases do inside their transaction to the chain of a scene whose lock they hold."""
+
+from datetime import datetime
+
+from services.dispatch.domain.jobs import Failure, FailureKind, Job
+from services.dispatch.domain.scenes import Scene, SceneState, Segment, first_unfinished, remaining_chain
+from services.dispatch.metrics import RENDERS
+from services.dispatch.store import Store
+from shared.contracts.segment import SegmentFailed
+from shared.contracts.types import (
+    CharacterId,
+    ProjectId,
+    Purpose,
+    RenderFailure,
+    SceneId,
+    SceneTypeId,
+    SegmentId,
+    Tier,
+)
+from shared.ids import uuid7
+from shared.postgres import Transaction
+
+
+class Chains:
+    """Queues, ends and removes the work of a scene. Every method expects the scene to be locked by the caller."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def queue(
+        self,
+        tx: Transaction,
+        scene: Scene,
+        segment: Segment,
+        *,
+        seed_image_sha256: str,
+        previous_clip_sha256: str | None,
+        now: datetime,
+    ) -> Job:
+        """The segment's seed image is known: it can be rendered."""
+        await self._store.queue_segment(
+            tx, segment.id, seed_image_sha256=seed_image_sha256, previous_clip_sha256=previous_clip_sha256
+        )
+        return await self._store.add_job(
+            tx,
+            uid=uuid7(),
+            scene_id=scene.id,
+            segment_id=segment.id,
+            priority=scene.priority,
+            remaining=remaining_chain(segment_count=scene.segment_count, position=segment.position),
+            requested_at=scene.created_at,
+            deadline_at=scene.deadline_at,
+            now=now,
+        )
+
+    async def fail(
+        self, tx: Transaction, scene: Scene, segment: Segment, failure: Failure, *, attempts: int, now: datetime
+    ) -> None:
+        """End the chain at this segment, and say so. Finished segments stay."""
+        await self._store.fail_segment(tx, segment.id, failure)
+        await self._store.cancel_segments(tx, scene.id)
+        await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.message, now)
+        await tx.emit(failed_event(scene, segment, failure, attempts=attempts, now=now))
+
+    async def stop(self, tx: Transaction, scene: Scene, kind: FailureKind, reason: str, now: datetime) -> None:
+        """Nothing more of this scene is rendered. Prompts already sent are written down to be cancelled.
+
+        Says `segment.failed` for the first segment that will not come, so that whoever waits for the chain can end.
+        """
+        attempts = await self._stop_jobs(tx, scene, now)
+        unfinished = first_unfinished(await self._store.chain(tx, scene.id))
+        await self._store.cancel_segments(tx, scene.id)
+        await self._store.finish_scene(tx, scene.id, SceneState.CANCELLED, reason, now)
+        if unfinished is not None:
+            failure = Failure(kind=kind, message=reason, permanent=True)
+            await tx.emit(failed_event(scene, unfinished, failure, attempts=attempts, now=now))
+
+    async def _stop_jobs(self, tx: Transaction, scene: Scene, now: datetime) -> int:
+        attempts = 0
+        for job in await self._store.cancel_jobs(tx, scene.id, now):
+            attempts = job.attempt
+            RENDERS.labels("abandoned").inc(await self._store.abandon_open_attempts(tx, job.id, now))
+        return attempts
+
+
+def failed_event(scene: Scene, segment: Segment, failure: Failure, *, attempts: int, now: datetime) -> SegmentFailed:
+    return SegmentFailed(
+        scene_id=SceneId(scene.id),
+        segment_id=SegmentId(segment.id),
+        position=segment.position,
+        segment_count=scene.segment_count,
+        project_id=ProjectId(scene.project_id),
+        character_id=CharacterId(scene.character_id),
+        scene_type_id=SceneTypeId(scene.scene_type_id),
+        purpose=Purpose(scene.purpose),
+        tier=Tier(scene.tier),
+        request_id=scene.request_id,
+        failure=RenderFailure(
+            kind=failure.kind, message=failure.message, node=failure.node, permanent=failure.permanent
+        ),
+        attempts=attempts,
+        failed_at=now,
+    )

@@ -1,0 +1,296 @@
+"""What becomes of attempts: opened, submitted, lost, failed, adopted. Exactly one of a job is adopted."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Literal
+
+from services.dispatch.domain.errors import LeaseLost
+from services.dispatch.domain.jobs import (
+    Attempt,
+    AttemptState,
+    Failure,
+    Job,
+    JobState,
+    Next,
+    after_failure,
+    backoff,
+    file_prefix_of,
+    is_repeat,
+    prompt_id_of,
+)
+from services.dispatch.domain.scenes import Render, Scene, SceneState, Segment
+from services.dispatch.metrics import QUEUED_SECONDS, RENDER_SECONDS, RENDERS, REPEATED_RENDERS
+from services.dispatch.operations.assignments import Assignment
+from services.dispatch.operations.chains import Chains
+from services.dispatch.store import Store
+from shared.clock import Clock, utc_now
+from shared.contracts.generation import GenerationProgressed
+from shared.contracts.segment import ActivationReason, SegmentActivated, SegmentGenerated
+from shared.contracts.types import (
+    CharacterId,
+    ClipExpectation,
+    EnvironmentFingerprint,
+    JobId,
+    LockedAsset,
+    ProjectId,
+    Purpose,
+    RenderParameters,
+    SceneId,
+    SceneTypeId,
+    SegmentId,
+    StoredClip,
+    Tier,
+)
+from shared.postgres import Transaction
+
+ProgressState = Literal["queued", "submitted", "running", "storing", "done", "failed", "cancelled"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Held:
+    """A job under our lease, inside a transaction that has locked its scene."""
+
+    job: Job
+    scene: Scene
+    segment: Segment
+
+
+class RenderOperations:
+    """Every method raises LeaseLost when the job is not ours any more; then nothing was written."""
+
+    def __init__(self, *, store: Store, new_work: Callable[[], None], max_attempts: int, now: Clock = utc_now) -> None:
+        self._store = store
+        self._chains = Chains(store)
+        self._new_work = new_work
+        self._max_attempts = max_attempts
+        self._now = now
+
+    async def open_attempt(self, assignment: Assignment, *, server: str) -> Attempt:
+        """Write the next prompt down before it is sent, so that no crash forgets it."""
+        async with self._store.transaction(assignment.cause()) as tx:
+            job = await self._leased(tx, assignment)
+            earlier = await self._store.attempts_in(tx, job.id)
+            repeat = is_repeat(earlier)
+            number = job.attempt + 1
+            attempt = await self._store.add_attempt(
+                tx,
+                job_id=job.id,
+                attempt=number,
+                prompt_id=prompt_id_of(job.uid, number),
+                server=server,
+                prefix=file_prefix_of(job.uid, number),
+                repeat=repeat,
+            )
+        if repeat:
+            REPEATED_RENDERS.inc()
+        return attempt
+
+    async def submitted(self, assignment: Assignment, attempt: Attempt) -> Attempt:
+        now = self._now()
+        async with self._store.transaction(assignment.cause()) as tx:
+            await self._leased(tx, assignment)
+            await self._store.mark_submitted(tx, job_id=attempt.job_id, attempt=attempt.attempt, now=now)
+            await self._say_progress(tx, assignment, "submitted", 0.0)
+        QUEUED_SECONDS.labels(assignment.scene.purpose.value).observe(
+            max(0.0, (now - assignment.job.queued_at).total_seconds())
+        )
+        return replace(attempt, state=AttemptState.SUBMITTED, submitted_at=now)
+
+    async def progressed(self, assignment: Assignment, state: ProgressState, fraction: float) -> None:
+        """A hint for people who wait; the caller keeps it to two a second."""
+        async with self._store.transaction(assignment.cause()) as tx:
+            await self._say_progress(tx, assignment, state, fraction)
+
+    async def lost(self, assignment: Assignment, attempts: Sequence[Attempt]) -> Next:
+        """Their server does not know these attempts. GIVE_UP: the job has ended; RETRY: it is still ours to go on with.
+
+        Only those that the server had accepted count against the job; the others were never sent.
+        """
+        failure = Failure(
+            kind="lost", message="the render server lost the prompt, by a restart most likely", permanent=False
+        )
+        decided = Next.RETRY
+        async with self._store.transaction(assignment.cause()) as tx:
+            held = await self._hold(tx, assignment)
+            failed_attempts = held.job.failed_attempts
+            for attempt in attempts:
+                await self._close(tx, attempt, AttemptState.LOST, failure)
+                if attempt.submitted_at is not None:
+                    failed_attempts += 1
+                    await self._store.count_failed_attempt(tx, held.job.id, failure)
+                    decided = after_failure(failure, failed_attempts=failed_attempts, max_attempts=self._max_attempts)
+            if decided is Next.GIVE_UP:
+                await self._give_up(tx, held, failure)
+        RENDERS.labels("lost").inc(len(attempts))
+        return decided
+
+    async def failed(self, assignment: Assignment, attempt: Attempt | None, failure: Failure) -> Next:
+        """End an attempt without a clip: the job goes back to the queue, or it and its chain end.
+
+        `attempt` is None when the failure came before anything could be sent.
+        """
+        async with self._store.transaction(assignment.cause()) as tx:
+            held = await self._hold(tx, assignment)
+            if attempt is not None:
+                state = AttemptState.LOST if failure.kind == "lost" else AttemptState.FAILED
+                await self._close(tx, attempt, state, failure)
+            await self._store.count_failed_attempt(tx, held.job.id, failure)
+            failed_attempts = held.job.failed_attempts + 1
+            decided = after_failure(failure, failed_attempts=failed_attempts, max_attempts=self._max_attempts)
+            if decided is Next.GIVE_UP:
+                await self._give_up(tx, held, failure)
+            else:
+                available_at = self._now() + backoff(failed_attempts)
+                await self._store.requeue_job(tx, job_id=held.job.id, available_at=available_at, keep_server=False)
+        RENDERS.labels("lost" if failure.kind == "lost" else "failed").inc()
+        self._new_work()
+        return decided
+
+    async def adopt(self, assignment: Assignment, attempt: Attempt, render: Render) -> None:
+        """The clip is stored and decoded: it becomes the segment's, and the next segment of the chain is queued."""
+        now = self._now()
+        async with self._store.transaction(assignment.cause()) as tx:
+            held = await self._hold(tx, assignment)
+            started_at = attempt.submitted_at or attempt.created_at
+            await self._store.save_render(
+                tx,
+                held.segment.id,
+                render,
+                job_id=held.job.id,
+                prompt_id=attempt.prompt_id,
+                server=attempt.server,
+                queued_seconds=max(0.0, (started_at - held.job.queued_at).total_seconds()),
+                now=now,
+            )
+            await self._close(tx, attempt, AttemptState.ADOPTED, None)
+            abandoned = await self._store.abandon_open_attempts(tx, held.job.id, now)
+            await self._store.finish_job(tx, job_id=held.job.id, state=JobState.DONE, failure=None, now=now)
+            await self._say_generated(tx, held, attempt, render)
+            await self._go_on(tx, held, render, now)
+        RENDERS.labels("adopted").inc()
+        RENDERS.labels("abandoned").inc(abandoned)
+        RENDER_SECONDS.labels(held.scene.tier.value).observe(render.render_seconds)
+        self._new_work()
+
+    async def _go_on(self, tx: Transaction, held: _Held, render: Render, now: datetime) -> None:
+        chain = await self._store.chain(tx, held.scene.id)
+        following = next((s for s in chain if s.position == held.segment.position + 1), None)
+        if following is None:
+            await self._store.finish_scene(tx, held.scene.id, SceneState.COMPLETED, "", now)
+            return
+        await self._chains.queue(
+            tx,
+            held.scene,
+            following,
+            seed_image_sha256=render.clip.last_frame_sha256,
+            previous_clip_sha256=render.clip.sha256,
+            now=now,
+        )
+
+    async def _give_up(self, tx: Transaction, held: _Held, failure: Failure) -> None:
+        now = self._now()
+        await self._store.abandon_open_attempts(tx, held.job.id, now)
+        await self._store.finish_job(tx, job_id=held.job.id, state=JobState.FAILED, failure=failure, now=now)
+        await self._chains.fail(tx, held.scene, held.segment, failure, attempts=held.job.attempt, now=now)
+
+    async def _close(self, tx: Transaction, attempt: Attempt, state: AttemptState, failure: Failure | None) -> None:
+        await self._store.close_attempt(
+            tx, job_id=attempt.job_id, attempt=attempt.attempt, state=state, failure=failure, now=self._now()
+        )
+
+    async def _leased(self, tx: Transaction, assignment: Assignment) -> Job:
+        assert assignment.job.lease_token is not None
+        job = await self._store.lock_leased_job(tx, job_id=assignment.job.id, token=assignment.job.lease_token)
+        if job is None:
+            raise LeaseLost(f"job {assignment.job.id} was cancelled, deleted or taken over")
+        return job
+
+    async def _hold(self, tx: Transaction, assignment: Assignment) -> _Held:
+        """The scene's lock first, then the job's: the same order everywhere."""
+        scene = await self._store.lock_scene(tx, assignment.scene.id)
+        if scene is None:
+            raise LeaseLost(f"scene {assignment.scene.id} was deleted")
+        job = await self._leased(tx, assignment)
+        segment = await self._store.segment_in(tx, job.segment_id)
+        assert segment is not None  # the job refers to it
+        return _Held(job=job, scene=scene, segment=segment)
+
+    async def _say_progress(
+        self, tx: Transaction, assignment: Assignment, state: ProgressState, fraction: float
+    ) -> None:
+        await tx.emit(
+            GenerationProgressed(
+                job_id=JobId(assignment.job.id),
+                scene_id=SceneId(assignment.scene.id),
+                request_id=assignment.scene.request_id,
+                position=assignment.segment.position,
+                segment_count=assignment.scene.segment_count,
+                state=state,
+                fraction=min(1.0, max(0.0, fraction)),
+                purpose=Purpose(assignment.scene.purpose.value),
+            )
+        )
+
+    async def _say_generated(self, tx: Transaction, held: _Held, attempt: Attempt, render: Render) -> None:
+        saved = await self._store.segment_in(tx, held.segment.id)
+        assert saved is not None
+        await tx.emit(generated_event(held.scene, saved, render, attempt=attempt))
+        await tx.emit(
+            SegmentActivated(
+                scene_id=SceneId(held.scene.id),
+                segment_id=SegmentId(saved.id),
+                position=saved.position,
+                version=saved.version,
+                previous_segment_id=None if saved.previous_segment_id is None else SegmentId(saved.previous_segment_id),
+                clip_sha256=render.clip.sha256,
+                reason=ActivationReason.GENERATED,
+            )
+        )
+
+
+def generated_event(scene: Scene, segment: Segment, render: Render, *, attempt: Attempt) -> SegmentGenerated:
+    """`segment` as saved with the render."""
+    assert segment.job_id is not None and segment.generated_at is not None and segment.queued_seconds is not None
+    clip, parameters = render.clip, RenderParameters.model_validate(render.parameters)
+    return SegmentGenerated(
+        scene_id=SceneId(scene.id),
+        segment_id=SegmentId(segment.id),
+        position=segment.position,
+        segment_count=scene.segment_count,
+        version=segment.version,
+        project_id=ProjectId(scene.project_id),
+        character_id=CharacterId(scene.character_id),
+        scene_type_id=SceneTypeId(scene.scene_type_id),
+        purpose=Purpose(scene.purpose.value),
+        tier=Tier(scene.tier.value),
+        request_id=scene.request_id,
+        clip=StoredClip(
+            sha256=clip.sha256,
+            size_bytes=clip.size_bytes,
+            frame_digest=clip.frame_digest,
+            width=clip.width,
+            height=clip.height,
+            frames=clip.frames,
+            fps=clip.fps,
+            duration_seconds=clip.duration_seconds,
+        ),
+        last_frame_sha256=clip.last_frame_sha256,
+        seed_image_sha256=render.seed_image_sha256,
+        source_image_sha256=scene.source_image_sha256,
+        previous_clip_sha256=segment.previous_clip_sha256,
+        baseline_clip_sha256=segment.baseline_clip_sha256,
+        expected=ClipExpectation(
+            width=parameters.width, height=parameters.height, frames=parameters.frames, fps=parameters.fps
+        ),
+        parameters=parameters,
+        assets=tuple(LockedAsset.model_validate(asset) for asset in scene.assets),
+        environment=EnvironmentFingerprint.model_validate(render.environment),
+        job_id=JobId(segment.job_id),
+        attempt=attempt.attempt,
+        prompt_id=attempt.prompt_id,
+        server=attempt.server,
+        queued_seconds=segment.queued_seconds,
+        render_seconds=render.render_seconds,
+        generated_at=segment.generated_at,
+    )

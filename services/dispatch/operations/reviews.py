@@ -1,0 +1,57 @@
+"""What people and scores say about a segment."""
+
+from services.dispatch.domain.errors import NotFound
+from services.dispatch.domain.scenes import Review, Segment
+from services.dispatch.store import Store
+from shared.cause import Cause
+from shared.clock import Clock, utc_now
+from shared.contracts.scoring import SegmentScored
+from shared.contracts.segment import ReviewDecision, SegmentReviewed
+from shared.contracts.types import SceneId, SegmentId
+
+
+class ReviewOperations:
+    def __init__(self, *, store: Store, now: Clock = utc_now) -> None:
+        self._store = store
+        self._now = now
+
+    async def review(self, segment_id: int, decision: ReviewDecision, note: str, cause: Cause) -> Segment:
+        """A person approves or rejects the current version; a later decision replaces an earlier one."""
+        now = self._now()
+        async with self._store.transaction(cause) as tx:
+            await self._store.lock_scene_of_segment(tx, segment_id)
+            segment = await self._store.segment_in(tx, segment_id)
+            if segment is None:
+                raise NotFound(f"there is no segment {segment_id}")
+            segment.refuse_review_unless_generated()
+            assert segment.clip is not None  # a generated segment has its clip: the table checks it
+            await self._store.save_review(
+                tx, segment_id, review=Review(decision.value), note=note, reviewed_by=cause.actor, now=now
+            )
+            await tx.emit(
+                SegmentReviewed(
+                    scene_id=SceneId(segment.scene_id),
+                    segment_id=SegmentId(segment.id),
+                    clip_sha256=segment.clip.sha256,
+                    decision=decision,
+                    note=note,
+                    reviewed_by=cause.actor,
+                    reviewed_at=now,
+                )
+            )
+            reviewed = await self._store.segment_in(tx, segment_id)
+        assert reviewed is not None
+        return reviewed
+
+    async def scored(self, event: SegmentScored, cause: Cause) -> None:
+        """Keep the gates' verdict beside the clip it is about."""
+        async with self._store.transaction(cause) as tx:
+            await self._store.lock_scene_of_segment(tx, event.segment_id)
+            await self._store.save_score(
+                tx,
+                event.segment_id,
+                clip_sha256=event.clip_sha256,
+                gate_verdict=event.gate_verdict.value,
+                quality_score=event.quality_score,
+                metric_suite_version=event.metric_suite_version,
+            )

@@ -1,0 +1,45 @@
+"""What is known of the render servers, for people to see."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from services.dispatch.operations.assignments import ACTOR
+from services.dispatch.store import Store
+from services.dispatch.store.jobs import ServerCopy
+from shared.cause import Cause
+from shared.clock import Clock, utc_now
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerReport:
+    """One look at one server. `problem` is set when it did not answer."""
+
+    name: str
+    problem: str | None = None
+    engine: str | None = None
+    device: str | None = None
+    queue_length: int = 0
+
+
+class ServerOperations:
+    def __init__(self, *, store: Store, now: Clock = utc_now) -> None:
+        self._store = store
+        self._now = now
+
+    async def report(self, reports: Sequence[ServerReport]) -> None:
+        now = self._now()
+        async with self._store.transaction(Cause.begin(ACTOR)) as tx:
+            await self._store.keep_servers(tx, [report.name for report in reports])
+            for report in reports:
+                await self._store.save_server(
+                    tx,
+                    ServerCopy(
+                        name=report.name,
+                        state="ready" if report.problem is None else "away",
+                        problem=report.problem,
+                        engine=report.engine,
+                        device=report.device,
+                        queue_length=report.queue_length,
+                        checked_at=now,
+                    ),
+                )

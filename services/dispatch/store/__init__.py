@@ -1,0 +1,11 @@
+"""Every SQL statement of dispatch's schema, and rows turned into dataclasses. Nothing here commits or decides."""
+
+from services.dispatch.store.facts import FactStore
+from services.dispatch.store.jobs import JobStore
+from services.dispatch.store.scenes import SceneStore
+
+__all__ = ["Store"]
+
+
+class Store(FactStore, SceneStore, JobStore):
+    """One object for the whole schema; its statements are grouped by what they are about."""

@@ -1,0 +1,391 @@
+"""Jobs, their leases and attempts, abandoned prompts, and the servers as last seen."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from services.dispatch.domain.jobs import Attempt, AttemptState, Failure, Job, JobState
+from services.dispatch.store.base import BaseStore
+from shared.postgres import Transaction
+
+CLAIM = """
+    WITH free AS (
+        SELECT id FROM generation_jobs
+        WHERE state = 'queued' AND available_at <= $4
+            AND (server IS NULL OR server = $1 OR NOT (server = ANY ($2::text[])))
+        ORDER BY priority DESC, remaining DESC, requested_at, id
+        LIMIT 1
+        FOR UPDATE SKIP LOCKED
+    )
+    UPDATE generation_jobs AS job
+    SET state = 'leased', lease_token = $3, leased_until = $5
+    FROM free WHERE job.id = free.id
+    RETURNING job.*
+"""
+"""$1 the asking server, $2 all that are ready, $3 lease token, $4 now, $5 end of the lease.
+
+A job with prompts on a server that is ready waits for that server, which alone can say how they went. Walks the claim
+index from its start and stops at the first free row: no scan of the table, no sort (a test reads the plan).
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AbandonedPrompt:
+    prompt_id: UUID
+    server: str
+    tries: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCopy:
+    name: str
+    state: str
+    problem: str | None
+    engine: str | None
+    device: str | None
+    queue_length: int
+    checked_at: datetime
+
+
+class JobStore(BaseStore):
+    async def add_job(
+        self,
+        tx: Transaction,
+        *,
+        uid: UUID,
+        scene_id: int,
+        segment_id: int,
+        priority: int,
+        remaining: int,
+        requested_at: datetime,
+        deadline_at: datetime | None,
+        now: datetime,
+    ) -> Job:
+        row = await tx.connection.fetchrow(
+            """
+            INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, deadline_at,
+                available_at, queued_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+            RETURNING *
+            """,
+            uid,
+            scene_id,
+            segment_id,
+            priority,
+            remaining,
+            requested_at,
+            deadline_at,
+            now,
+        )
+        return _job(row)
+
+    async def claim_job(
+        self, tx: Transaction, *, server: str, ready: Sequence[str], token: UUID, now: datetime, until: datetime
+    ) -> Job | None:
+        row = await tx.connection.fetchrow(CLAIM, server, list(ready), token, now, until)
+        return _job(row) if row else None
+
+    async def renew_lease(self, tx: Transaction, *, job_id: int, token: UUID, until: datetime) -> bool:
+        renewed = await tx.connection.fetchval(
+            """
+            UPDATE generation_jobs SET leased_until = $3
+            WHERE id = $1 AND lease_token = $2 AND state = 'leased' RETURNING 1
+            """,
+            job_id,
+            token,
+            until,
+        )
+        return renewed is not None
+
+    async def lock_leased_job(self, tx: Transaction, *, job_id: int, token: UUID) -> Job | None:
+        """None when the job is not held under this token any more."""
+        row = await tx.connection.fetchrow(
+            "SELECT * FROM generation_jobs WHERE id = $1 AND lease_token = $2 AND state = 'leased' FOR UPDATE",
+            job_id,
+            token,
+        )
+        return _job(row) if row else None
+
+    async def lock_job(self, tx: Transaction, job_id: int) -> Job | None:
+        row = await tx.connection.fetchrow("SELECT * FROM generation_jobs WHERE id = $1 FOR UPDATE", job_id)
+        return _job(row) if row else None
+
+    async def requeue_job(self, tx: Transaction, *, job_id: int, available_at: datetime, keep_server: bool) -> None:
+        await tx.connection.execute(
+            """
+            UPDATE generation_jobs
+            SET state = 'queued', lease_token = NULL, leased_until = NULL, available_at = $2,
+                server = CASE WHEN $3 THEN server END
+            WHERE id = $1
+            """,
+            job_id,
+            available_at,
+            keep_server,
+        )
+
+    async def reclaim_expired(self, tx: Transaction, now: datetime) -> int:
+        """Jobs whose worker is dead or cut off go back to the queue; their prompts may still run."""
+        rows = await tx.connection.fetch(
+            """
+            UPDATE generation_jobs SET state = 'queued', lease_token = NULL, leased_until = NULL
+            WHERE id IN (
+                SELECT id FROM generation_jobs WHERE state = 'leased' AND leased_until < $1
+                ORDER BY leased_until LIMIT 100 FOR UPDATE SKIP LOCKED)
+            RETURNING id
+            """,
+            now,
+        )
+        return len(rows)
+
+    async def overdue_jobs(self, now: datetime) -> list[Job]:
+        rows = await self._database.fetch(
+            """
+            SELECT * FROM generation_jobs
+            WHERE state IN ('queued', 'leased') AND deadline_at IS NOT NULL AND deadline_at <= $1
+            ORDER BY deadline_at LIMIT 100
+            """,
+            now,
+        )
+        return [_job(row) for row in rows]
+
+    async def count_failed_attempt(self, tx: Transaction, job_id: int, failure: Failure) -> None:
+        await tx.connection.execute(
+            "UPDATE generation_jobs SET failed_attempts = failed_attempts + 1, failure = $2 WHERE id = $1",
+            job_id,
+            failure.as_json(),
+        )
+
+    async def finish_job(
+        self, tx: Transaction, *, job_id: int, state: JobState, failure: Failure | None, now: datetime
+    ) -> None:
+        await tx.connection.execute(
+            """
+            UPDATE generation_jobs
+            SET state = $2, failure = coalesce($3, failure), finished_at = $4, lease_token = NULL, leased_until = NULL
+            WHERE id = $1
+            """,
+            job_id,
+            state.value,
+            failure.as_json() if failure else None,
+            now,
+        )
+
+    async def cancel_jobs(self, tx: Transaction, scene_id: int, now: datetime) -> list[Job]:
+        rows = await tx.connection.fetch(
+            """
+            UPDATE generation_jobs
+            SET state = 'cancelled', finished_at = $2, lease_token = NULL, leased_until = NULL
+            WHERE scene_id = $1 AND state IN ('queued', 'leased')
+            RETURNING *
+            """,
+            scene_id,
+            now,
+        )
+        return [_job(row) for row in rows]
+
+    async def job(self, job_id: int) -> Job | None:
+        row = await self._database.fetchrow("SELECT * FROM generation_jobs WHERE id = $1", job_id)
+        return _job(row) if row else None
+
+    async def jobs_page(self, *, before: int | None, limit: int, state: str | None, scene_id: int | None) -> list[Job]:
+        """Newest first."""
+        rows = await self._database.fetch(
+            """
+            SELECT * FROM generation_jobs
+            WHERE ($1::bigint IS NULL OR id < $1) AND ($3::text IS NULL OR state = $3)
+                AND ($4::bigint IS NULL OR scene_id = $4)
+            ORDER BY id DESC LIMIT $2
+            """,
+            before,
+            limit,
+            state,
+            scene_id,
+        )
+        return [_job(row) for row in rows]
+
+    async def attempts_of(self, job_id: int) -> list[Attempt]:
+        rows = await self._database.fetch(
+            "SELECT * FROM generation_attempts WHERE job_id = $1 ORDER BY attempt", job_id
+        )
+        return [_attempt(row) for row in rows]
+
+    async def attempts_in(self, tx: Transaction, job_id: int) -> list[Attempt]:
+        rows = await tx.connection.fetch("SELECT * FROM generation_attempts WHERE job_id = $1 ORDER BY attempt", job_id)
+        return [_attempt(row) for row in rows]
+
+    async def add_attempt(
+        self, tx: Transaction, *, job_id: int, attempt: int, prompt_id: UUID, server: str, prefix: str, repeat: bool
+    ) -> Attempt:
+        await tx.connection.execute(
+            """
+            UPDATE generation_jobs
+            SET attempt = $2, server = $3, repeated_renders = repeated_renders + $4::int WHERE id = $1
+            """,
+            job_id,
+            attempt,
+            server,
+            int(repeat),
+        )
+        row = await tx.connection.fetchrow(
+            """
+            INSERT INTO generation_attempts (job_id, attempt, prompt_id, server, file_prefix)
+            VALUES ($1, $2, $3, $4, $5) RETURNING *
+            """,
+            job_id,
+            attempt,
+            prompt_id,
+            server,
+            prefix,
+        )
+        return _attempt(row)
+
+    async def mark_submitted(self, tx: Transaction, *, job_id: int, attempt: int, now: datetime) -> None:
+        await tx.connection.execute(
+            """
+            UPDATE generation_attempts SET state = 'submitted', submitted_at = $3
+            WHERE job_id = $1 AND attempt = $2 AND state = 'prepared'
+            """,
+            job_id,
+            attempt,
+            now,
+        )
+
+    async def close_attempt(
+        self,
+        tx: Transaction,
+        *,
+        job_id: int,
+        attempt: int,
+        state: AttemptState,
+        failure: Failure | None,
+        now: datetime,
+    ) -> None:
+        await tx.connection.execute(
+            """
+            UPDATE generation_attempts SET state = $3, failure = $4, closed_at = $5
+            WHERE job_id = $1 AND attempt = $2 AND closed_at IS NULL
+            """,
+            job_id,
+            attempt,
+            state.value,
+            failure.as_json() if failure else None,
+            now,
+        )
+
+    async def abandon_open_attempts(self, tx: Transaction, job_id: int, now: datetime) -> int:
+        """Whatever still runs for this job is nobody's; it is written down to be cancelled on its server."""
+        rows = await tx.connection.fetch(
+            """
+            WITH closed AS (
+                UPDATE generation_attempts SET state = 'abandoned', closed_at = $2
+                WHERE job_id = $1 AND closed_at IS NULL RETURNING prompt_id, server)
+            INSERT INTO abandoned_prompts (prompt_id, server, available_at)
+            SELECT prompt_id, server, $2 FROM closed
+            ON CONFLICT DO NOTHING RETURNING prompt_id
+            """,
+            job_id,
+            now,
+        )
+        return len(rows)
+
+    async def take_abandoned(
+        self, tx: Transaction, *, servers: Sequence[str], now: datetime, again_at: datetime
+    ) -> list[AbandonedPrompt]:
+        """Those that are due, put off until `again_at`: who takes them forgets them when they are cancelled."""
+        rows = await tx.connection.fetch(
+            """
+            UPDATE abandoned_prompts SET tries = tries + 1, available_at = $3
+            WHERE prompt_id IN (
+                SELECT prompt_id FROM abandoned_prompts
+                WHERE available_at <= $2 AND server = ANY ($1::text[])
+                ORDER BY available_at LIMIT 20 FOR UPDATE SKIP LOCKED)
+            RETURNING prompt_id, server, tries
+            """,
+            list(servers),
+            now,
+            again_at,
+        )
+        return [AbandonedPrompt(**row) for row in rows]
+
+    async def forget_abandoned(self, tx: Transaction, prompt_id: UUID) -> None:
+        await tx.connection.execute("DELETE FROM abandoned_prompts WHERE prompt_id = $1", prompt_id)
+
+    async def forget_old_abandoned(self, tx: Transaction, before: datetime) -> None:
+        """A server that has not come back for so long has forgotten its queue."""
+        await tx.connection.execute("DELETE FROM abandoned_prompts WHERE created_at < $1", before)
+
+    async def save_server(self, tx: Transaction, server: ServerCopy) -> None:
+        await tx.connection.execute(
+            """
+            INSERT INTO render_servers (name, state, problem, engine, device, queue_length, checked_at)
+            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            ON CONFLICT (name) DO UPDATE
+            SET state = EXCLUDED.state, problem = EXCLUDED.problem,
+                engine = coalesce(EXCLUDED.engine, render_servers.engine),
+                device = coalesce(EXCLUDED.device, render_servers.device),
+                queue_length = EXCLUDED.queue_length, checked_at = EXCLUDED.checked_at
+            """,
+            server.name,
+            server.state,
+            server.problem,
+            server.engine,
+            server.device,
+            server.queue_length,
+            server.checked_at,
+        )
+
+    async def keep_servers(self, tx: Transaction, names: Sequence[str]) -> None:
+        """Forget servers that are not configured any more."""
+        await tx.connection.execute("DELETE FROM render_servers WHERE NOT (name = ANY ($1::text[]))", list(names))
+
+    async def servers(self) -> list[ServerCopy]:
+        rows = await self._database.fetch(
+            """
+            SELECT name, state, problem, engine, device, queue_length, checked_at FROM render_servers ORDER BY name
+            """
+        )
+        return [ServerCopy(**row) for row in rows]
+
+    async def running_by_server(self) -> dict[str, int]:
+        rows = await self._database.fetch(
+            "SELECT server, count(*) AS jobs FROM generation_jobs WHERE state = 'leased' GROUP BY server"
+        )
+        return {row["server"]: row["jobs"] for row in rows if row["server"] is not None}
+
+
+def _job(row: Any) -> Job:
+    return Job(
+        id=row["id"],
+        uid=row["uid"],
+        scene_id=row["scene_id"],
+        segment_id=row["segment_id"],
+        priority=row["priority"],
+        remaining=row["remaining"],
+        state=JobState(row["state"]),
+        attempt=row["attempt"],
+        failed_attempts=row["failed_attempts"],
+        repeated_renders=row["repeated_renders"],
+        deadline_at=row["deadline_at"],
+        leased_until=row["leased_until"],
+        lease_token=row["lease_token"],
+        server=row["server"],
+        failure=row["failure"],
+        queued_at=row["queued_at"],
+        created_at=row["created_at"],
+        finished_at=row["finished_at"],
+    )
+
+
+def _attempt(row: Any) -> Attempt:
+    return Attempt(
+        job_id=row["job_id"],
+        attempt=row["attempt"],
+        prompt_id=row["prompt_id"],
+        server=row["server"],
+        file_prefix=row["file_prefix"],
+        state=AttemptState(row["state"]),
+        submitted_at=row["submitted_at"],
+        created_at=row["created_at"],
+    )

@@ -1,0 +1,1 @@
+"""Work outside transactions: rendering, looking after servers, cleaning up."""

@@ -1,0 +1,302 @@
+"""One render server's worker: claim a job, have it rendered, store the clip, report it.
+
+The prompt's place on the server is free again as soon as the prompt has ended: the next one goes out while this clip is
+still being fetched and decoded. Two steps run side by side for that, of which one at a time has the place.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import ExitStack
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from services.dispatch.adapters.render_server import (
+    Absent,
+    Finished,
+    Queued,
+    RenderError,
+    RenderLost,
+    RenderServer,
+    Running,
+    ServerStuck,
+    ServerUnreachable,
+    SubmissionUnknown,
+)
+from services.dispatch.domain.errors import LeaseLost
+from services.dispatch.domain.jobs import Attempt, Failure, Next, Whereabouts, recover
+from services.dispatch.metrics import REATTACHED
+from services.dispatch.operations.assignments import Assignment, AssignmentOperations
+from services.dispatch.operations.rendering import RenderOperations
+from services.dispatch.workers.clips import ClipCollector, GraphBuilder
+from services.dispatch.workers.fleet import Fleet, Watch
+from shared.postgres.errors import is_transient
+
+logger = logging.getLogger(__name__)
+
+PROGRESS_SECONDS = 0.5
+AWAY_PAUSE = timedelta(seconds=1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patience:
+    """How long is waited, in seconds. Every wait ends."""
+
+    lease: float
+    poll: float
+    render: float
+    queue: float
+    away: float
+
+
+@dataclass(slots=True, kw_only=True)
+class _Course:
+    """How far a step has come: on which server, and with which attempt, once there is one."""
+
+    server: RenderServer
+    attempt: Attempt | None = None
+
+
+class RenderWorker:
+    """`step` is run by two loops at once; both share this object."""
+
+    def __init__(
+        self,
+        *,
+        name: str,
+        fleet: Fleet,
+        assignments: AssignmentOperations,
+        renders: RenderOperations,
+        graphs: GraphBuilder,
+        clips: ClipCollector,
+        patience: Patience,
+        place_is_free: Callable[[], None],
+    ) -> None:
+        self._name = name
+        self._fleet = fleet
+        self._assignments = assignments
+        self._renders = renders
+        self._graphs = graphs
+        self._clips = clips
+        self._patience = patience
+        self._place_is_free = place_is_free
+
+    async def step(self) -> bool:
+        """One job from claim to end. False when the place is taken, the server is away, or there is no work."""
+        if self._fleet.own(self._name) or not self._fleet.may_take(self._name):
+            return False
+        with ExitStack() as place:
+            place.enter_context(self._fleet.place(self._name))
+            assignment = await self._assignments.claim(server=self._name, ready=self._fleet.ready)
+            if assignment is None:
+                return False
+            place.callback(self._place_is_free)
+            await self._do(assignment, place)
+        return True
+
+    async def _do(self, assignment: Assignment, place: ExitStack) -> None:
+        """Give the job back whatever happens, unless it is reported or not ours any more."""
+        course = _Course(server=self._fleet.servers[self._name])
+        try:
+            await self._under_lease(assignment, self._render(assignment, course, place))
+        except LeaseLost as lost:
+            logger.info("a job was taken away", extra={"job": assignment.job.id, "reason": str(lost)})
+        except ServerUnreachable as error:
+            self._fleet.is_away(course.server.name)
+            logger.warning("render server away", extra={"server": course.server.name, "error": str(error)})
+            await self._assignments.give_back(assignment, after=AWAY_PAUSE)
+        except BaseException:
+            await self._assignments.give_back(assignment, after=AWAY_PAUSE)
+            raise
+
+    async def _under_lease(self, assignment: Assignment, work: Coroutine[Any, Any, None]) -> None:
+        """Renew the lease while the work goes on; stop the work when the lease is lost."""
+        working = asyncio.create_task(work)
+        renewing = asyncio.create_task(self._renew_until_lost(assignment))
+        try:
+            await asyncio.wait({working, renewing}, return_when=asyncio.FIRST_COMPLETED)
+            if not working.done():
+                raise LeaseLost("it was cancelled or taken over, or the database was away for too long")
+            await working
+        finally:
+            for task in (working, renewing):
+                task.cancel()
+            await asyncio.gather(working, renewing, return_exceptions=True)
+
+    async def _renew_until_lost(self, assignment: Assignment) -> None:
+        expires = time.monotonic() + self._patience.lease
+        while time.monotonic() < expires:
+            await asyncio.sleep(self._patience.lease / 4)
+            asked = time.monotonic()
+            try:
+                if not await self._assignments.renew(assignment):
+                    return
+                expires = asked + self._patience.lease
+            except Exception as error:
+                if not is_transient(error):
+                    raise
+                logger.warning("lease not renewed", extra={"job": assignment.job.id, "error": repr(error)})
+
+    async def _render(self, assignment: Assignment, course: "_Course", place: ExitStack) -> None:
+        try:
+            if not await self._resume(assignment, course):
+                return
+            if course.attempt is None:
+                await self._send(assignment, course)
+            attempt, found = await self._wait(assignment, course)
+            place.close()
+            render = await self._clips.collect(assignment, attempt, course.server, found)
+            await self._renders.adopt(assignment, attempt, render)
+        except RenderError as error:
+            await self._failed(assignment, course, error)
+        except ServerStuck as error:
+            await self._failed(assignment, course, RenderTimeout(str(error)))
+
+    async def _failed(self, assignment: Assignment, course: "_Course", error: RenderError) -> None:
+        """An attempt stopped by our own cancellation is no failure: the lease is gone then."""
+        if not await self._assignments.renew(assignment):
+            raise LeaseLost(f"job {assignment.job.id} was cancelled or deleted")
+        failure = Failure(kind=error.kind, message=error.message, permanent=error.permanent, node=error.node)
+        logger.warning(
+            "an attempt failed",
+            extra={"job": assignment.job.id, "kind": error.kind, "error": error.message, "node": error.node},
+        )
+        await self._renders.failed(assignment, course.attempt, failure)
+
+    async def _resume(self, assignment: Assignment, course: "_Course") -> bool:
+        """Look up every earlier attempt; go on with one that lives. False: the job has ended, lost too often."""
+        found = [(a, await self._whereabouts(a)) for a in assignment.attempts if a.is_open]
+        recovery = recover(found)
+        if recovery.lost and await self._renders.lost(assignment, recovery.lost) is Next.GIVE_UP:
+            return False
+        if recovery.attempt is not None:
+            REATTACHED.inc()
+            course.attempt = recovery.attempt
+            course.server = self._fleet.servers[recovery.attempt.server]
+        return True
+
+    async def _whereabouts(self, attempt: Attempt) -> Whereabouts:
+        server = self._fleet.servers.get(attempt.server)
+        if server is None:
+            return Whereabouts.UNKNOWN
+        try:
+            match await server.locate(str(attempt.prompt_id)):
+                case Finished():
+                    return Whereabouts.FINISHED
+                case Running():
+                    return Whereabouts.RUNNING
+                case Queued():
+                    return Whereabouts.QUEUED
+                case Absent():
+                    return Whereabouts.ABSENT
+        except ServerUnreachable:
+            return Whereabouts.UNKNOWN
+
+    async def _send(self, assignment: Assignment, course: "_Course") -> None:
+        """Upload, write the attempt down, submit. Raises RenderError for what the server, or the graph, refuses."""
+        content = await self._clips.seed_image(assignment)
+        seed_image = await course.server.upload_image(sha256=assignment.seed_image_sha256, content=content)
+        course.attempt = await self._renders.open_attempt(assignment, server=course.server.name)
+        ready = self._graphs.build(assignment, seed_image=seed_image, file_prefix=course.attempt.file_prefix)
+        labels = {"rushes_job": str(assignment.job.uid), "rushes_attempt": str(course.attempt.attempt)}
+        await self._submit(course.server, str(course.attempt.prompt_id), ready.graph, labels)
+        course.attempt = await self._renders.submitted(assignment, course.attempt)
+
+    async def _submit(
+        self, server: RenderServer, prompt_id: str, graph: dict[str, Any], labels: dict[str, str]
+    ) -> None:
+        """A prompt sent without an answer may still arrive: it counts as lost only after as long as that can take."""
+        try:
+            await server.submit(prompt_id=prompt_id, graph=graph, labels=labels)
+        except SubmissionUnknown as unknown:
+            until = time.monotonic() + unknown.settle_s
+            while time.monotonic() < until:
+                await asyncio.sleep(self._patience.poll)
+                if not isinstance(await server.locate(prompt_id), Absent):
+                    return
+            raise RenderLost("the prompt was sent without an answer and did not arrive") from unknown
+
+    async def _wait(self, assignment: Assignment, course: "_Course") -> tuple[Attempt, Finished]:
+        """Until the prompt has ended. Polling tells; the socket only says when to look sooner."""
+        attempt, server = course.attempt, course.server
+        assert attempt is not None
+        waiting = _Waiting(patience=self._patience, started=time.monotonic())
+        with self._fleet.watch(server.name, str(attempt.prompt_id)) as watch:
+            while True:
+                found = await self._look(server, attempt, waiting)
+                if isinstance(found, Finished):
+                    return attempt, found
+                if isinstance(found, Absent):
+                    raise RenderLost("the render server lost the prompt, by a restart most likely")
+                if problem := waiting.too_long(found):
+                    await self._stop(server, attempt)
+                    raise RenderTimeout(problem)
+                await self._say_progress(assignment, watch, waiting, running=isinstance(found, Running))
+                await watch.wait(self._patience.poll)
+
+    async def _look(
+        self, server: RenderServer, attempt: Attempt, waiting: "_Waiting"
+    ) -> "Finished | Absent | Queued | Running | None":
+        """None while the server does not answer, as long as patience lasts: a short restart is no reason to move."""
+        try:
+            found = await server.locate(str(attempt.prompt_id))
+        except ServerUnreachable:
+            if waiting.away_too_long():
+                raise
+            return None
+        waiting.away_since = None
+        return found
+
+    async def _stop(self, server: RenderServer, attempt: Attempt) -> None:
+        try:
+            await server.cancel(str(attempt.prompt_id))
+        except (ServerStuck, ServerUnreachable) as error:
+            logger.error("a prompt does not stop", extra={"server": server.name, "error": str(error)})
+
+    async def _say_progress(self, assignment: Assignment, watch: Watch, waiting: "_Waiting", *, running: bool) -> None:
+        if running and watch.fraction > waiting.said_fraction and waiting.may_speak():
+            waiting.said_fraction = watch.fraction
+            await self._renders.progressed(assignment, "running", watch.fraction)
+
+
+class RenderTimeout(RenderError):
+    """It ran, or waited, longer than is sensible; another server may do better."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__(message, kind="timeout")
+
+
+@dataclass(slots=True, kw_only=True)
+class _Waiting:
+    """The clocks of one wait."""
+
+    patience: Patience
+    started: float
+    running_since: float | None = None
+    away_since: float | None = None
+    spoke: float = 0.0
+    said_fraction: float = 0.0
+
+    def too_long(self, found: "Queued | Running | None") -> str | None:
+        now = time.monotonic()
+        if isinstance(found, Running):
+            self.running_since = self.running_since or now
+            if now - self.running_since > self.patience.render:
+                return f"it ran longer than {self.patience.render:g} s"
+        elif isinstance(found, Queued) and now - self.started > self.patience.queue:
+            return f"it waited longer than {self.patience.queue:g} s on the render server"
+        return None
+
+    def away_too_long(self) -> bool:
+        now = time.monotonic()
+        self.away_since = self.away_since or now
+        return now - self.away_since > self.patience.away
+
+    def may_speak(self) -> bool:
+        now = time.monotonic()
+        if now - self.spoke < PROGRESS_SECONDS:
+            return False
+        self.spoke = now
+        return True

@@ -1,0 +1,33 @@
+"""Small periodic work: leases of dead workers, deadlines, prompts nobody waits for."""
+
+import logging
+
+from services.dispatch.adapters.render_server import ServerStuck, ServerUnreachable
+from services.dispatch.operations.assignments import AssignmentOperations
+from services.dispatch.workers.fleet import Fleet
+
+logger = logging.getLogger(__name__)
+
+
+class UpkeepWorker:
+    def __init__(self, *, assignments: AssignmentOperations, fleet: Fleet) -> None:
+        self._assignments = assignments
+        self._fleet = fleet
+
+    async def leases(self) -> bool:
+        """Take back expired leases and end what is overdue."""
+        reclaimed = await self._assignments.reclaim_expired()
+        overdue = await self._assignments.fail_overdue()
+        return bool(reclaimed or overdue)
+
+    async def abandoned(self) -> bool:
+        """Cancel abandoned prompts. One whose server does not answer is tried again after a pause."""
+        prompts = await self._assignments.take_abandoned(servers=self._fleet.ready)
+        for prompt in prompts:
+            try:
+                await self._fleet.servers[prompt.server].cancel(str(prompt.prompt_id))
+            except (ServerUnreachable, ServerStuck) as error:
+                logger.warning("a prompt was not cancelled", extra={"server": prompt.server, "error": str(error)})
+                continue
+            await self._assignments.forget_abandoned(prompt)
+        return bool(prompts)
