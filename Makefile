@@ -40,7 +40,7 @@ unit: setup  ## Tests without Kafka and PostgreSQL; seconds
 lint: setup  ## Style, formatting and import contracts
 	@$(BIN)/ruff check $(LINTED)
 	@$(BIN)/ruff format --check $(LINTED)
-	@$(BIN)/lint-imports --no-timing
+	@$(BIN)/lint-imports --no-logo
 
 types: setup  ## mypy --strict
 	@$(BIN)/mypy

@@ -65,7 +65,7 @@ class Postgres(Server):
 
 
 def start_kafka(home: Path, port: int | None = None) -> Kafka:
-    """Start a broker with its data under `home`; about 3 s the first time. A second free port becomes its controller's."""
+    """Start a broker with its data under `home`; about 3 s the first time. Its controller gets a port of its own."""
     chosen = port or free_port()
     launch = kafka.prepare(home=home, log_file=home / "kafka.log", port=chosen, controller_port=free_port())
     server = Kafka(launch=launch, child=process.start(launch), port=chosen)
