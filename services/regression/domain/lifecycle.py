@@ -1,5 +1,6 @@
 """What may happen to references and runs, and how a run ends."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -104,28 +105,47 @@ def tally(verdicts: Iterable[Verdict], *, timed_out: int = 0, gone: int = 0) -> 
     )
 
 
-def ending(counts: Tally, *, worst: str = "", nothing: str = "no reference uses this asset") -> Ending:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finding:
+    """One reference's result, as far as a run's headline needs it. `severity` is None for what has no number."""
+
+    name: str
+    verdict: Verdict
+    summary: str
+    vetoed: bool = False
+    severity: float | None = None
+
+
+def headline(findings: Sequence[Finding], verdict: Verdict) -> str:
+    """The sentence about the worst reference with this verdict, and how many there are."""
+    found = [finding for finding in findings if finding.verdict is verdict]
+    if not found:
+        return ""
+    worst = max(found, key=lambda one: (one.vetoed, math.inf if one.severity is None else one.severity))
+    count = f" ({len(found)} of {_references(len(findings))})" if len(findings) > 1 else ""
+    return f"{worst.summary}, in '{worst.name}'{count}"
+
+
+def ending(counts: Tally, *, findings: Sequence[Finding] = (), nothing: str = "no reference uses this asset") -> Ending:
     """How a run ends when all its references have. One degraded reference makes it degraded.
 
-    What timed out or could not be compared is never "passed": unknown is an answer. `worst` is the sentence about the
-    worst reference, `nothing` why a run has no references.
+    What timed out or could not be compared is never "passed": unknown is an answer. `nothing` says why a run has no
+    references.
     """
     gone = f"; {_references(counts.gone)} deleted during the run" if counts.gone else ""
     if counts.degraded:
-        return _completed(Outcome.DEGRADED, f"{worst or _references(counts.degraded) + ' degraded'}{gone}")
+        return _completed(Outcome.DEGRADED, headline(findings, Verdict.DEGRADED) + gone)
     if counts.timed_out:
         text = f"timed out: {_references(counts.timed_out)} never answered{gone}"
         return Ending(status=RunStatus.FAILED, outcome=Outcome.FAILED, reason=text)
     if counts.not_comparable:
-        return _completed(
-            Outcome.INCONCLUSIVE, f"{worst or _references(counts.not_comparable) + ' not comparable'}{gone}"
-        )
+        return _completed(Outcome.INCONCLUSIVE, headline(findings, Verdict.NOT_COMPARABLE) + gone)
+    if counts.gone:
+        text = f"{counts.improved} improved, {counts.same} same" if counts.judged else "nothing is left to compare"
+        return _completed(Outcome.INCONCLUSIVE, text + gone)
     if not counts.judged:
-        if counts.gone:
-            return _completed(Outcome.INCONCLUSIVE, f"nothing is left to compare{gone}")
         return _completed(Outcome.PASSED, nothing)
-    text = f"passed: {counts.improved} improved, {counts.same} same{gone}"
-    return _completed(Outcome.INCONCLUSIVE if counts.gone else Outcome.PASSED, text)
+    return _completed(Outcome.PASSED, f"passed: {counts.improved} improved, {counts.same} same")
 
 
 def cancelled_ending(reason: str) -> Ending:
@@ -207,6 +227,6 @@ def check_rollback(
         )
 
 
-def proof_state(outcome: Outcome) -> RollbackState:
+def proof_state(*, outcome: Outcome, judged: int) -> RollbackState:
     """A rollback is proven by renders that are as good as their baseline, and by nothing else."""
-    return RollbackState.PROVEN if outcome is Outcome.PASSED else RollbackState.NOT_PROVEN
+    return RollbackState.PROVEN if outcome is Outcome.PASSED and judged else RollbackState.NOT_PROVEN

@@ -1,0 +1,3 @@
+from services.regression.main import main
+
+main()
