@@ -328,6 +328,20 @@ async def test_progress_hints_come_and_the_end_is_readable_in_the_history(server
     assert all(0.0 <= hint.fraction <= 1.0 for hint in listener.heard)
 
 
+async def test_two_clients_of_one_server_do_not_silence_each_other(
+    standin: StandInProcess, client: ComfyUIServer
+) -> None:
+    other = ComfyUIServer(name="other", url=standin.url)
+    async with Listener(client) as listener:
+        await listener.until_connected(client)
+        async with Listener(other) as second:
+            await second.until_connected(other)
+        prompt_id = new_id()
+        await client.submit(prompt_id=prompt_id, graph=await plain_graph(client))
+        await listener.until_ended(prompt_id)
+    await other.close()
+
+
 async def test_progress_survives_a_lost_socket(standin: StandInProcess, client: ComfyUIServer) -> None:
     async with Listener(client) as listener:
         await listener.until_connected(client)

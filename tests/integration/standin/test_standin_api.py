@@ -258,6 +258,15 @@ async def test_a_repeat_names_the_older_files_and_a_new_prefix_makes_new_ones(st
     assert run(standin, graph)["outputs"] != first["outputs"]
 
 
+async def test_a_picture_changed_under_its_name_is_noticed(standin: StandInProcess) -> None:
+    name = f"{uuid.uuid4().hex}.png"
+    graph = still_graph(image=name, prefix=unique())
+    await upload(standin, name, png())
+    first = run(standin, graph)
+    await upload(standin, name, png(shade=1), overwrite="true")
+    assert run(standin, graph)["outputs"] != first["outputs"]
+
+
 async def test_a_deleted_files_name_is_used_again(standin: StandInProcess) -> None:
     graph = still_graph(image=await seed(standin), prefix=unique())
     saved = run(standin, graph)["outputs"]["20"]["images"][0]

@@ -43,7 +43,12 @@ def test_a_size_that_would_become_too_small_stays() -> None:
 
 @pytest.mark.parametrize(
     ("full", "multiple", "draft"),
-    [((512, 512), 8, (256, 256)), ((720, 480), 16, (352, 240)), ((1280, 720), 8, (640, 360))],
+    [
+        ((512, 512), 8, (256, 256)),
+        ((720, 480), 16, (352, 240)),
+        ((1280, 720), 8, (640, 360)),
+        ((512, 512), 24, (264, 264)),
+    ],
 )
 def test_drafts_of_usual_sizes(full: tuple[int, int], multiple: int, draft: tuple[int, int]) -> None:
     assert draft_size(*full, size_multiple=multiple) == draft
@@ -58,6 +63,10 @@ def test_a_draft_is_legal_smaller_and_of_nearly_the_same_shape(width: int, heigh
     assert draft_height <= height
     slack = multiple / min(draft_width, draft_height)
     assert abs(draft_width / draft_height / (width / height) - 1) <= slack
+
+
+def test_rounding_never_makes_a_draft_larger_than_full() -> None:
+    assert draft_size(519, 519, size_multiple=8, scale=DraftScale(size=1.0)) == (512, 512)
 
 
 def test_the_scale_can_be_set() -> None:
