@@ -1,4 +1,4 @@
-"""Reads ComfyUI's queue items and history entries. Pure; the oddities are described in the ComfyUI API notes (docs)."""
+"""Reads ComfyUI's queue items and history entries. Pure; shapes and oddities were measured on ComfyUI 0.3.64."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
