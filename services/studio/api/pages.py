@@ -18,7 +18,6 @@ from shared.http import Problem
 from shared.http.authentication import correlation_of
 
 RUNS = "/api/regression/runs"
-AWAY = "Not available right now"
 RECENT_RUNS = 50
 RECENT_ACTIVITY = 12
 
@@ -33,14 +32,9 @@ def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: P
         caller = await _signed_in(access, request)
         if isinstance(caller, Response):
             return caller
-        try:
-            status, runs = await upstreams.json(
-                Owner.REGRESSION, RUNS, query=f"limit={RECENT_RUNS}", headers=_bearer(caller)
-            )
-        except UpstreamAway as error:
-            return pages.message(status=503, title=AWAY, detail=str(error), actor=caller.actor.name)
-        if status != 200:
-            return _told(pages, status, runs, caller)
+        runs = await _read(upstreams, pages, caller, RUNS, query=f"limit={RECENT_RUNS}")
+        if isinstance(runs, Response):
+            return runs
         return pages.index(
             runs=[run_line(run) for run in runs["items"]],
             activity=[
@@ -56,12 +50,9 @@ def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: P
         caller = await _signed_in(access, request)
         if isinstance(caller, Response):
             return caller
-        try:
-            status, answer = await upstreams.json(Owner.REGRESSION, f"{RUNS}/{run_id}/report", headers=_bearer(caller))
-        except UpstreamAway as error:
-            return pages.message(status=503, title=AWAY, detail=str(error), actor=caller.actor.name)
-        if status != 200:
-            return _told(pages, status, answer, caller)
+        answer = await _read(upstreams, pages, caller, f"{RUNS}/{run_id}/report")
+        if isinstance(answer, Response):
+            return answer
         return pages.report(run_view(answer), actor=caller.actor.name, role=caller.actor.role)
 
     @router.get("/reports/regression/{run_id}/progress")
@@ -148,10 +139,20 @@ def _bearer(caller: Caller) -> dict[str, str]:
     return {"authorization": f"Bearer {caller.token}", "accept": "application/json"}
 
 
-def _told(pages: Pages, status: int, answer: Any, caller: Caller) -> Response:
-    title = str(answer.get("title", "That did not work")) if isinstance(answer, dict) else "That did not work"
-    detail = str(answer.get("detail", "")) if isinstance(answer, dict) else ""
-    return pages.message(status=status, title=title, detail=detail, actor=caller.actor.name)
+async def _read(
+    upstreams: Upstreams, pages: Pages, caller: Caller, path: str, *, query: str = ""
+) -> dict[str, Any] | Response:
+    """The regression service's answer, or the page that says why there is none."""
+    actor = caller.actor.name
+    try:
+        status, answer = await upstreams.json(Owner.REGRESSION, path, query=query, headers=_bearer(caller))
+    except UpstreamAway as error:
+        return pages.message(status=503, title="Not available right now", detail=str(error), actor=actor)
+    told: dict[str, Any] = answer if isinstance(answer, dict) else {}
+    if status != 200:
+        title = str(told.get("title", "That did not work"))
+        return pages.message(status=status, title=title, detail=str(told.get("detail", "")), actor=actor)
+    return told
 
 
 def _live(rows: list[Any]) -> list[str]:

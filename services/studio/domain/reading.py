@@ -54,7 +54,6 @@ def run_view(answer: JsonObject) -> RunView:
         completed_at=run.get("completed_at") or "",
         notices=_notices(answer),
         stages=answer.get("stage_seconds") or {},
-        tier=str(answer.get("tier") or "draft"),
         can_rollback=bool(can.get("rollback")),
         can_accept=bool(can.get("accept")),
         can_cancel=bool(can.get("cancel")),
@@ -65,7 +64,6 @@ def run_view(answer: JsonObject) -> RunView:
 
 
 def run_line(run: JsonObject) -> RunLine:
-    counts = {name: run.get(name, 0) for name in ("degraded", "not_comparable", "same", "improved")}
     asset = run.get("asset") or {}
     return RunLine(
         run_id=run["id"],
@@ -74,7 +72,7 @@ def run_line(run: JsonObject) -> RunLine:
         asset=_asset_name(asset),
         version=asset.get("version"),
         trigger=TRIGGER_WORDS.get(run["trigger_type"], run["trigger_type"]),
-        references=", ".join(f"{count} {VERDICT_WORDS[name]}" for name, count in counts.items() if count),
+        references=run.get("references_total") or 0,
         completed_at=run.get("completed_at") or "",
         superseded=bool(run.get("superseded")),
     )
@@ -136,17 +134,19 @@ def _notices(answer: JsonObject) -> tuple[str, ...]:
     notice = backend.get("notice") or ""
     if backend and not backend.get("is_identity") and not notice:
         notice = f"Identity is judged by '{backend.get('name')}', which compares a region's look and recognises nobody."
-    return (notice,) if notice else ()
+    gone = [
+        f"Reference {one['name']} is not part of this run any more: {one['reason']}" for one in answer["run"]["gone"]
+    ]
+    return (*((notice,) if notice else ()), *gone)
 
 
 def _reference(one: JsonObject) -> ReferenceView:
     worst = one.get("worst")
     return ReferenceView(
         reference_id=one["reference_id"],
-        title=" · ".join(str(one[name]) for name in ("character_name", "scene_type_name") if one.get(name))
-        or f"Reference {one['reference_id']}",
+        title=one.get("name") or f"Reference {one['reference_id']}",
         verdict=one.get("verdict") or "pending",
-        summary=one.get("summary") or one.get("reason") or "",
+        summary=one.get("reason") or "",
         reasons=tuple(one.get("reasons") or ()),
         vetoed=bool(one.get("vetoed")),
         worst=None if not worst else _worst(worst),
@@ -194,14 +194,15 @@ def _row(metric: JsonObject) -> MetricRow:
     region = metric.get("worst_region")
     return MetricRow(
         metric=metric["metric"],
-        label=label_of(metric["metric"]),
+        label=metric.get("label") or label_of(metric["metric"]),
         unit=metric.get("unit") or "",
-        change=metric.get("change") or "not_judged",
+        change=metric.get("verdict") or "not_judged",
         veto=bool(metric.get("veto")),
         baseline=metric.get("baseline"),
         new=metric.get("new"),
         delta=metric.get("delta"),
         noise=metric.get("noise"),
+        noise_factor=metric.get("noise_factor"),
         limit=metric.get("limit"),
         severity=metric.get("severity"),
         direction=metric.get("direction") or "two_sided",

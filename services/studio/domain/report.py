@@ -62,6 +62,7 @@ class MetricRow:
     new: float | None
     delta: float | None
     noise: float | None
+    noise_factor: float | None
     limit: float | None
     severity: float | None
     direction: str
@@ -79,7 +80,10 @@ class MetricRow:
 
     @property
     def noise_in_limits(self) -> float:
-        return 0.0 if not self.limit or not self.noise else min(CHART_LIMITS, self.noise / self.limit)
+        """Half the width of what a repetition may differ by without any change."""
+        if not self.limit or not self.noise or not self.noise_factor:
+            return 0.0
+        return min(1.0, self.noise * self.noise_factor / self.limit)
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,6 @@ class RunView:
     completed_at: str
     notices: tuple[str, ...]
     stages: Mapping[str, float]
-    tier: str
     can_rollback: bool
     can_accept: bool
     can_cancel: bool
@@ -230,6 +233,6 @@ class RunLine:
     asset: str
     version: int | None
     trigger: str
-    references: str
+    references: int
     completed_at: str
     superseded: bool

@@ -1,0 +1,45 @@
+"""The commands, and what becomes of their errors: one line on stderr, and an exit code that a script can use."""
+
+import sys
+from collections.abc import Sequence
+
+import typer
+from rich.console import Console
+
+from deploy.local.problems import SetupProblem
+from deploy.local.stack import NotRunning
+from services.studio.cli import catalog, dead_letters, demo, regression, stack
+from services.studio.cli.client import ApiProblem, ConnectionProblem
+
+EXIT_DEGRADED = 1
+EXIT_PROBLEM = 2
+
+
+def build() -> typer.Typer:
+    app = typer.Typer(
+        name="rushes",
+        help="Quality control for AI-generated video: an asset update tests itself.",
+        no_args_is_help=True,
+        add_completion=False,
+        pretty_exceptions_enable=False,
+    )
+    stack.add_to(app)
+    demo.add_to(app)
+    app.add_typer(regression.build(), name="regression", help="Runs, reports, rollback and the reference scenes.")
+    for name, group, text in catalog.groups():
+        app.add_typer(group, name=name, help=text)
+    app.add_typer(dead_letters.build(), name="dead-letters", help="Events that a service could not handle.")
+    return app
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Exit code 0: fine; 1: something is degraded; 2: wrong usage, or no connection, or the API said no."""
+    errors = Console(stderr=True, highlight=False, soft_wrap=True)
+    try:
+        build()(args=None if arguments is None else list(arguments))
+    except (ApiProblem, ConnectionProblem, SetupProblem, NotRunning) as error:
+        errors.print(f"rushes: {error}", style="red", markup=False)
+        sys.exit(EXIT_PROBLEM)
+    except KeyboardInterrupt:
+        errors.print("rushes: stopped", markup=False)
+        sys.exit(130)
