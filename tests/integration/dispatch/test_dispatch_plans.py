@@ -1,0 +1,78 @@
+"""The hot statements use their index: no scan of the table, no sort."""
+
+from datetime import UTC, datetime
+from typing import Any
+from uuid import uuid4
+
+import pytest
+
+from services.dispatch.store.jobs import CLAIM
+from shared.media import MediaStore
+from shared.postgres import Database
+from tests.support.dispatch import Dispatch, FakeRenderServer, generation_requested
+
+JOBS = 5000
+
+
+@pytest.fixture
+async def crowded(databases: Any, media: MediaStore) -> Database:
+    """Thousands of finished jobs and many queued ones."""
+    dispatch = Dispatch(await databases("dispatch"), media, [FakeRenderServer()])
+    await dispatch.learn(generation_requested(await dispatch.ready(), segments=1))
+    connection = dispatch.database.pool
+    await connection.execute(
+        """
+        INSERT INTO segments (scene_id, position, regeneration_count, is_current, state, requested_parameters)
+        SELECT (SELECT min(id) FROM scenes), 1, n, false, 'planned', '{}' FROM generate_series(1, $1::int) AS n
+        """,
+        JOBS,
+    )
+    await connection.execute(
+        """
+        INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, state, available_at,
+            queued_at, finished_at)
+        SELECT gen_random_uuid(), scene_id, id, id % 3, 1 + id % 5, now(),
+            CASE WHEN id % 4 = 0 THEN 'queued' ELSE 'done' END, now(), now(),
+            CASE WHEN id % 4 = 0 THEN NULL ELSE now() END
+        FROM segments WHERE NOT is_current
+        """
+    )
+    await connection.execute("ANALYZE generation_jobs")
+    return dispatch.database
+
+
+async def test_claiming_walks_the_claim_index_and_stops_at_the_first_free_job(crowded: Database) -> None:
+    now = datetime.now(UTC)
+    rows = await crowded.fetch("EXPLAIN (ANALYZE, COSTS off) " + CLAIM, "a", ["a", "b"], uuid4(), now, now)
+    plan = "\n".join(row[0] for row in rows)
+    assert "Index Scan using idx_generation_jobs_claim" in plan, plan
+    assert "Seq Scan" not in plan and "Sort" not in plan, plan
+
+
+async def test_jobs_are_claimed_by_priority_then_longest_chain_then_age(crowded: Database) -> None:
+    now = datetime.now(UTC)
+    claimed = [await crowded.fetchrow(CLAIM, "a", ["a"], uuid4(), now, now) for _ in range(300)]
+    order = [(-row["priority"], -row["remaining"], row["requested_at"], row["id"]) for row in claimed if row]
+    assert len(order) == 300 and order == sorted(order)
+
+
+async def test_expired_leases_are_found_by_their_index(crowded: Database) -> None:
+    rows = await crowded.fetch(
+        """
+        EXPLAIN SELECT id FROM generation_jobs WHERE state = 'leased' AND leased_until < now()
+        ORDER BY leased_until LIMIT 100
+        """
+    )
+    assert "idx_generation_jobs_leased_until" in "\n".join(row[0] for row in rows)
+
+
+async def test_no_two_open_jobs_for_one_segment(crowded: Database) -> None:
+    with pytest.raises(Exception, match="idx_generation_jobs_open"):
+        await crowded.pool.execute(
+            """
+            INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, available_at,
+                queued_at)
+            SELECT gen_random_uuid(), scene_id, segment_id, 0, 1, now(), now(), now() FROM generation_jobs
+            WHERE state = 'queued' LIMIT 1
+            """
+        )

@@ -1,0 +1,421 @@
+"""A dispatch service for tests: facts it needs, its parts wired over a real database, and a render server in memory."""
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+import numpy as np
+from PIL import Image
+
+from services.dispatch.adapters.clips import ClipReader, UnreadableClip
+from services.dispatch.adapters.render_server import (
+    Absent,
+    Finished,
+    Location,
+    OutputFile,
+    PermanentRenderError,
+    Progress,
+    Queued,
+    QueueSnapshot,
+    RenderError,
+    RenderLost,
+    RenderResult,
+    RenderServer,
+    Running,
+    ServerStats,
+    ServerUnreachable,
+)
+from services.dispatch.domain.jobs import Job
+from services.dispatch.domain.scenes import Scene
+from services.dispatch.handlers import Handlers
+from services.dispatch.operations.assignments import AssignmentOperations
+from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.rendering import RenderOperations
+from services.dispatch.operations.requests import RequestOperations
+from services.dispatch.operations.reviews import ReviewOperations
+from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.servers import ServerOperations
+from services.dispatch.store import Store
+from services.dispatch.workers.clips import ClipCollector, GraphBuilder
+from services.dispatch.workers.fleet import Fleet
+from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.upkeep import UpkeepWorker
+from shared.cause import Cause
+from shared.clock import Clock, utc_now
+from shared.contracts.asset import AssetUpdated, AssetVersionPublished, UpdateCause
+from shared.contracts.character import CharacterUpdated
+from shared.contracts.generation import GenerationRequested, SegmentOrder
+from shared.contracts.project import ProjectUpdated
+from shared.contracts.scene_type import SceneTypeUpdated
+from shared.contracts.topics import topic_of
+from shared.contracts.types import (
+    AssetId,
+    AssetKind,
+    AssetVersionId,
+    CharacterId,
+    LockedAsset,
+    ProjectId,
+    Purpose,
+    RenderParameters,
+    SceneTypeId,
+    Tier,
+)
+from shared.contracts.workflow import Bindings, NodeInput, NodeOutput
+from shared.ids import uuid7
+from shared.media import MediaStore
+from shared.postgres import Database
+from shared.video.decode import ExaminedVideo, VideoError, examine
+from shared.video.encode import encode_h264
+from tests.support.standin import image_to_video_graph
+
+PROJECT, CHARACTER, SCENE_TYPE = ProjectId(1), CharacterId(2), SceneTypeId(3)
+WORKFLOW, LORA = AssetId(10), AssetId(11)
+WORKFLOW_VERSION, LORA_VERSION = AssetVersionId(100), AssetVersionId(110)
+LORA_FILE = "look-v1.safetensors"
+CHECKSUM = "c" * 64
+
+GRAPH = image_to_video_graph(image="placeholder.png")
+
+BINDINGS = Bindings(
+    seed_image=NodeInput(node="1", input="image"),
+    video_output=NodeOutput(node="20"),
+    seed=NodeInput(node="7", input="seed"),
+    cfg=NodeInput(node="7", input="cfg"),
+    steps=NodeInput(node="7", input="steps"),
+    sampler=NodeInput(node="7", input="sampler_name"),
+    prompt=NodeInput(node="4", input="text"),
+    width=NodeInput(node="6", input="width"),
+    height=NodeInput(node="6", input="height"),
+    frames=NodeInput(node="6", input="length"),
+    fps=NodeInput(node="9", input="fps"),
+)
+
+
+def delivered(event: Any) -> Cause:
+    """The cause of a first delivery of an event."""
+    return Cause(
+        correlation_id=uuid7(),
+        actor="service:dispatch",
+        event_id=uuid7(),
+        topic="test",
+        establishes=event.establishes(),
+    )
+
+
+def seed_image_bytes(side: int = 96) -> bytes:
+    """A picture with enough in it to move."""
+    y, x = np.mgrid[0:side, 0:side]
+    picture = np.stack([x * 2 % 256, y * 2 % 256, (x + y) % 256], axis=2).astype(np.uint8)
+    buffer = BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG")
+    return buffer.getvalue()
+
+
+def project_updated(**changes: Any) -> ProjectUpdated:
+    return ProjectUpdated(**{"project_id": PROJECT, "name": "harbour", "sequence": 1} | changes)
+
+
+def character_updated(source_image_sha256: str, **changes: Any) -> CharacterUpdated:
+    values = {"character_id": CHARACTER, "project_id": PROJECT, "name": "Ada", "sequence": 1}
+    return CharacterUpdated(**values | {"source_image_sha256": source_image_sha256} | changes)
+
+
+def scene_type_updated(**changes: Any) -> SceneTypeUpdated:
+    parameters = RenderParameters(prompt="a calm portrait", steps=2, width=64, height=64, frames=5, fps=12)
+    values = {"scene_type_id": SCENE_TYPE, "project_id": PROJECT, "name": "walk", "segment_count": 3, "sequence": 1}
+    return SceneTypeUpdated(**values | {"parameters": parameters} | changes)
+
+
+def version_published(**changes: Any) -> AssetVersionPublished:
+    values: dict[str, Any] = {
+        "version_id": WORKFLOW_VERSION,
+        "asset_id": WORKFLOW,
+        "kind": AssetKind.WORKFLOW,
+        "name": "portrait",
+        "version": 1,
+        "checksum": CHECKSUM,
+        "graph": GRAPH,
+        "bindings": BINDINGS,
+        "published_by": "tester",
+        "published_at": datetime.now(UTC),
+    }
+    return AssetVersionPublished(**values | changes)
+
+
+def asset_updated(**changes: Any) -> AssetUpdated:
+    values: dict[str, Any] = {
+        "asset_id": WORKFLOW,
+        "kind": AssetKind.WORKFLOW,
+        "name": "portrait",
+        "previous_version_id": None,
+        "version_id": WORKFLOW_VERSION,
+        "cause": UpdateCause.RELEASE,
+        "updated_by": "tester",
+        "sequence": 1,
+    }
+    return AssetUpdated(**values | changes)
+
+
+def facts(source_image_sha256: str) -> list[Any]:
+    """All that a scene needs, as catalog says it."""
+    return [
+        project_updated(),
+        character_updated(source_image_sha256),
+        scene_type_updated(),
+        version_published(),
+        asset_updated(),
+    ]
+
+
+LOCKED_WORKFLOW = LockedAsset(
+    asset_id=WORKFLOW,
+    version_id=WORKFLOW_VERSION,
+    kind=AssetKind.WORKFLOW,
+    name="portrait",
+    version=1,
+    checksum=CHECKSUM,
+)
+
+
+def generation_requested(seed_image_sha256: str, *, segments: int = 2, **changes: Any) -> GenerationRequested:
+    parameters = RenderParameters(seed=7, prompt="a calm portrait", steps=4, width=128, height=128, frames=5, fps=12)
+    values: dict[str, Any] = {
+        "request_id": uuid4(),
+        "purpose": Purpose.REGRESSION,
+        "tier": Tier.DRAFT,
+        "project_id": PROJECT,
+        "character_id": CHARACTER,
+        "scene_type_id": SCENE_TYPE,
+        "seed_image_sha256": seed_image_sha256,
+        "source_image_sha256": seed_image_sha256,
+        "assets": (LOCKED_WORKFLOW,),
+        "segments": tuple(SegmentOrder(position=n, parameters=parameters) for n in range(1, segments + 1)),
+    }
+    return GenerationRequested(**values | changes)
+
+
+async def said(database: Database, topic: str) -> list[dict[str, Any]]:
+    """The payloads in the outbox, in the order in which they were said."""
+    rows = await database.fetch("SELECT payload FROM outbox WHERE type = $1 ORDER BY seq", topic)
+    return [row["payload"] for row in rows]
+
+
+@dataclass(slots=True)
+class _Prompt:
+    prompt_id: str
+    graph: Mapping[str, Any]
+    started: float
+
+
+@dataclass
+class FakeRenderServer:
+    """A render server in memory: one prompt at a time, each `render_seconds` long; what it fails with can be set.
+
+    `restart` loses queue and history, as the real one does. While `away` every call raises ServerUnreachable.
+    """
+
+    name: str = "fake"
+    render_seconds: float = 0.0
+    away: bool = False
+    failures: list[RenderError] = field(default_factory=list)
+    refuse: RenderError | None = None
+    submitted: list[str] = field(default_factory=list)
+    cancelled: list[str] = field(default_factory=list)
+    graphs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    clip_frames: int = 3
+
+    def __post_init__(self) -> None:
+        self._queue: list[_Prompt] = []
+        self._history: dict[str, RenderError | None] = {}
+        self._clip: bytes | None = None
+
+    def restart(self) -> None:
+        self._queue, self._history = [], {}
+
+    async def stats(self) -> ServerStats:
+        self._answer()
+        return ServerStats(engine="Fake 1", python="3.11", torch=None, device="memory")
+
+    async def object_info(self) -> Mapping[str, Any]:
+        self._answer()
+        return {}
+
+    async def queue(self) -> QueueSnapshot:
+        self._answer()
+        ids = tuple(prompt.prompt_id for prompt in self._queue)
+        return QueueSnapshot(running=ids[:1], pending=ids[1:])
+
+    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png") -> str:
+        self._answer()
+        return f"{sha256}.{extension}"
+
+    async def submit(
+        self, *, prompt_id: str, graph: Mapping[str, Any], labels: Mapping[str, str] | None = None
+    ) -> None:
+        self._answer()
+        if self.refuse is not None:
+            raise self.refuse
+        self.submitted.append(prompt_id)
+        self.graphs[prompt_id] = graph
+        self._queue.append(_Prompt(prompt_id, graph, asyncio.get_running_loop().time()))
+
+    async def locate(self, prompt_id: str) -> Location:
+        self._answer()
+        for index, prompt in enumerate(self._queue):
+            if prompt.prompt_id == prompt_id:
+                return Running() if index == 0 else Queued(index)
+        return Finished({"prompt": prompt_id}) if prompt_id in self._history else Absent()
+
+    def result(self, found: Finished, expected_nodes: Sequence[str]) -> RenderResult:
+        error = self._history[found.entry["prompt"]]
+        if error is not None:
+            raise error
+        file = OutputFile(filename=f"{found.entry['prompt']}.mp4", subfolder="", type="output")
+        now = datetime.now(UTC)
+        return RenderResult(files={node: (file,) for node in expected_nodes}, started_at=now, ended_at=now)
+
+    async def download(self, file: OutputFile, target: Path, *, max_bytes: int) -> int:
+        self._answer()
+        if file.filename.removesuffix(".mp4") not in self._history:
+            raise RenderLost("it is gone")
+        if self._clip is None:
+            frames = (np.full((64, 64, 3), 40 * n, np.uint8) for n in range(self.clip_frames))
+            encoded = target.with_suffix(".mp4")
+            encode_h264(encoded, frames, fps=12.0)
+            self._clip = encoded.read_bytes()
+        target.write_bytes(self._clip)
+        return len(self._clip)
+
+    async def cancel(self, prompt_id: str) -> Finished | Absent:
+        self._answer()
+        self.cancelled.append(prompt_id)
+        self._queue = [prompt for prompt in self._queue if prompt.prompt_id != prompt_id]
+        return Absent()
+
+    async def progress(self) -> AsyncIterator[Progress]:
+        await asyncio.Event().wait()
+        yield Progress(prompt_id="", node=None, fraction=0.0)
+
+    async def close(self) -> None:
+        return None
+
+    def _answer(self) -> None:
+        if self.away:
+            raise ServerUnreachable(f"{self.name} is away")
+        now = asyncio.get_running_loop().time()
+        while self._queue and now - self._queue[0].started >= self.render_seconds:
+            done = self._queue.pop(0)
+            self._history[done.prompt_id] = self.failures.pop(0) if self.failures else None
+            if self._queue:
+                self._queue[0].started = now
+
+
+class InlineReader(ClipReader):
+    """Decodes in this process: a pool would cost each test a second."""
+
+    async def examine(self, path: Path) -> ExaminedVideo:
+        try:
+            return examine(path)
+        except VideoError as error:
+            raise UnreadableClip(str(error)) from error
+
+
+PATIENCE = Patience(lease=5, poll=0.02, render=30, queue=30, away=0.2)
+
+
+class Dispatch:
+    """The parts of a dispatch service over a real database, without broker, sockets or loops: tests take each step."""
+
+    def __init__(
+        self,
+        database: Database,
+        media: MediaStore,
+        servers: Sequence[RenderServer],
+        *,
+        patience: Patience = PATIENCE,
+        max_attempts: int = 3,
+        now: Clock = utc_now,
+    ) -> None:
+        self.database, self.media = database, media
+        self.store = Store(database)
+        self.facts = FactOperations(store=self.store, now=now)
+        self.requests = RequestOperations(store=self.store, new_work=_nothing, now=now)
+        self.reviews = ReviewOperations(store=self.store, now=now)
+        self.scenes = SceneOperations(
+            store=self.store, new_work=_nothing, fact_patience_seconds=0, now=now, draw_seed=lambda: 42
+        )
+        self.assignments = AssignmentOperations(
+            store=self.store, new_work=_nothing, lease=timedelta(seconds=patience.lease), now=now
+        )
+        self.renders = RenderOperations(store=self.store, new_work=_nothing, max_attempts=max_attempts, now=now)
+        self.fleet = Fleet(servers, operations=ServerOperations(store=self.store, now=now), new_work=_nothing)
+        graphs = GraphBuilder()
+        reader = InlineReader(deadline_seconds=30)
+        clips = ClipCollector(media=media, reader=reader, graphs=graphs, max_clip_bytes=10**8)
+        self.workers = {
+            server.name: RenderWorker(
+                name=server.name,
+                fleet=self.fleet,
+                assignments=self.assignments,
+                renders=self.renders,
+                graphs=graphs,
+                clips=clips,
+                patience=patience,
+                place_is_free=_nothing,
+            )
+            for server in servers
+        }
+        self.upkeep = UpkeepWorker(assignments=self.assignments, fleet=self.fleet)
+        self.handlers = Handlers(facts=self.facts, requests=self.requests, reviews=self.reviews)
+
+    async def learn(self, *events: Any) -> None:
+        """Have events delivered for the first time, each by its own handler."""
+        for event in events:
+            await self.hear(event)
+
+    async def hear(self, event: Any, cause: Cause | None = None) -> None:
+        await getattr(self.handlers, _handler_of(event))(event, cause or delivered(event))
+
+    async def ready(self) -> str:
+        """Facts are known, the servers are seen; returns the hash of the seed image."""
+        sha256 = await self.media.put_bytes(seed_image_bytes())
+        await self.learn(*facts(sha256))
+        await self.fleet.check()
+        return sha256
+
+    async def work(self) -> int:
+        """Steps of all workers until none finds anything; returns how many did something."""
+        steps = 0
+        while any([await worker.step() for worker in self.workers.values()]):
+            steps += 1
+        return steps
+
+    async def scene_of(self, event: GenerationRequested) -> Scene:
+        scene_id = await self.database.fetchval("SELECT id FROM scenes WHERE request_id = $1", event.request_id)
+        scene = await self.store.scene(scene_id)
+        assert scene is not None
+        return scene
+
+    async def only_job(self) -> Job:
+        """The open or last job there is."""
+        return (await self.store.jobs_page(before=None, limit=1, state=None, scene_id=None))[0]
+
+
+def _handler_of(event: Any) -> str:
+    return str(topic_of(event).name).replace(".", "_")
+
+
+def _nothing() -> None:
+    return None
+
+
+NODE_ERROR = PermanentRenderError("ValueError: no", kind="node_error", node="7 (KSampler)")
+
+
+def request_id_of(payload: Mapping[str, Any]) -> UUID:
+    return UUID(payload["request_id"])
