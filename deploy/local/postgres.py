@@ -91,7 +91,7 @@ def prepare(*, home: Path, log_file: Path, durable: bool = True, connections: in
         "log_timezone": "UTC",
         "log_min_messages": "warning",
         "log_line_prefix": "%m [%p] %q%u: ",
-        **({} if durable else {"fsync": "off", "synchronous_commit": "off", "full_page_writes": "off"}),
+        **({} if durable else {"fsync": "off", "full_page_writes": "off"}),
     }
     options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
     return Launch(
