@@ -4,7 +4,6 @@ import asyncio
 import io
 from typing import Any
 
-import pytest
 from PIL import Image
 
 from shared.service import Chassis
@@ -52,9 +51,7 @@ async def test_a_name_is_taken_once_also_when_two_come_at_the_same_time(creator:
     assert len(await outbox.new()) == 1
 
 
-async def test_deleting_a_project_says_so_for_everything_in_it(
-    admin: Client, outbox: Outbox, catalog: Chassis
-) -> None:
+async def test_deleting_a_project_says_so_for_everything_in_it(admin: Client, outbox: Outbox, catalog: Chassis) -> None:
     doomed, kept = await admin.project("Doomed"), await admin.project("Kept")
     ada, bob = await admin.character(doomed["id"], "Ada"), await admin.character(doomed["id"], "Bob")
     wide = await admin.scene_type(doomed["id"])
@@ -147,19 +144,18 @@ async def test_a_characters_photograph_and_name_change_together_or_apart(creator
     assert [event.topic for event in await outbox.new()] == ["character.deleted"]
 
 
-@pytest.mark.parametrize("file_name", ["../../../etc/passwd", "/etc/cron.d/x", "C:\\x.png", "a\x01b.png", ""])
-async def test_the_name_of_an_uploaded_file_is_never_used(creator: Client, catalog: Chassis, file_name: str) -> None:
+async def test_the_name_of_an_uploaded_file_is_never_used(creator: Client, catalog: Chassis) -> None:
     project = await creator.project()
-    response = await creator.http.post(
-        "/api/characters",
-        data={"project_id": str(project["id"]), "name": "Ada"},
-        files={"image": (file_name, photograph(), "image/png")},
-    )
-    assert response.status_code in (201, 422), response.text
+    for number, file_name in enumerate(["../../../etc/passwd", "/etc/cron.d/x", "C:\\x.png", "a\x01b.png"]):
+        response = await creator.http.post(
+            "/api/characters",
+            data={"project_id": str(project["id"]), "name": f"Ada {number}"},
+            files={"image": (file_name, photograph(), "image/png")},
+        )
+        assert response.status_code == 201, (file_name, response.text)
     root = catalog.settings.media_root
-    stored = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
-    assert all(path.startswith("sha256/") for path in stored)
-    assert len(stored) == (1 if response.status_code == 201 else 0)
+    (stored,) = [path.relative_to(root).as_posix() for path in root.rglob("*") if path.is_file()]
+    assert stored.startswith("sha256/")
 
 
 async def test_lists_come_in_pages_and_can_be_narrowed(creator: Client) -> None:
@@ -177,32 +173,27 @@ async def test_lists_come_in_pages_and_can_be_narrowed(creator: Client) -> None:
     assert (await creator.get("/api/characters", project_id=first["id"]))["items"] == []
 
 
-@pytest.mark.parametrize(
-    ("method", "path"),
-    [
-        ("POST", "/api/projects"),
-        ("PATCH", "/api/projects/1"),
-        ("DELETE", "/api/projects/1"),
-        ("POST", "/api/scene-types"),
-        ("DELETE", "/api/scene-types/1"),
-        ("DELETE", "/api/characters/1"),
-        ("POST", "/api/assets"),
-        ("POST", "/api/assets/1/versions"),
-        ("POST", "/api/users"),
-        ("GET", "/api/users"),
-    ],
-)
-async def test_a_viewer_changes_nothing(viewer: Client, method: str, path: str) -> None:
-    bodies: dict[str, Any] = {
-        "/api/projects": {"name": "x"},
-        "/api/projects/1": {"name": "x"},
-        "/api/scene-types": {"project_id": 1, "name": "x", "segment_count": 1},
-        "/api/assets": {"kind": "lora", "name": "x"},
-        "/api/assets/1/versions": {"file_name": "x", "checksum": "a" * 64},
-        "/api/users": {"name": "x", "role": "viewer"},
-    }
-    body = None if method in {"GET", "DELETE"} else bodies[path]
-    assert "role" in problem(await viewer.http.request(method, path, json=body), 403)
+FORBIDDEN_TO_VIEWERS: list[tuple[str, str, Any]] = [
+    ("POST", "/api/projects", {"name": "x"}),
+    ("PATCH", "/api/projects/1", {"name": "x"}),
+    ("DELETE", "/api/projects/1", None),
+    ("POST", "/api/scene-types", {"project_id": 1, "name": "x", "segment_count": 1}),
+    ("PATCH", "/api/scene-types/1", {"name": "x"}),
+    ("DELETE", "/api/scene-types/1", None),
+    ("PATCH", "/api/characters/1", None),
+    ("DELETE", "/api/characters/1", None),
+    ("POST", "/api/assets", {"kind": "lora", "name": "x"}),
+    ("POST", "/api/assets/1/versions", {"file_name": "x", "checksum": "a" * 64}),
+    ("POST", "/api/users", {"name": "x", "role": "viewer"}),
+    ("GET", "/api/users", None),
+    ("DELETE", "/api/users/1", None),
+]
+
+
+async def test_a_viewer_changes_nothing(viewer: Client) -> None:
+    for method, path, body in FORBIDDEN_TO_VIEWERS:
+        response = await viewer.http.request(method, path, json=body)
+        assert "role" in problem(response, 403), (method, path)
 
 
 async def test_a_creator_does_not_delete_a_project(creator: Client) -> None:

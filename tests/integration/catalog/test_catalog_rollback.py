@@ -27,7 +27,9 @@ class Scene:
     one: int
     two: int
 
-    async def ask(self, *, run: int, back_from: int, to: int, asset: int | None = None, cause: Cause | None = None) -> None:
+    async def ask(
+        self, *, run: int, back_from: int, to: int, asset: int | None = None, cause: Cause | None = None
+    ) -> None:
         event = AssetRollbackRequested(
             asset_id=AssetId(asset or self.asset_id),
             run_id=RunId(run),
@@ -121,9 +123,7 @@ async def test_an_unknown_asset_or_version_is_rejected(scene: Scene, creator: Cl
     assert await active(creator, scene.asset_id) == scene.two
 
 
-async def test_a_rollback_and_a_release_at_once_leave_one_order(
-    scene: Scene, creator: Client, outbox: Outbox
-) -> None:
+async def test_a_rollback_and_a_release_at_once_leave_one_order(scene: Scene, creator: Client, outbox: Outbox) -> None:
     publish: Callable[[], Awaitable[object]] = lambda: creator.lora_version(scene.asset_id, "anna-v3.pt")  # noqa: E731
     await asyncio.gather(publish(), scene.ask(run=7, back_from=scene.two, to=scene.one))
     said = await outbox.new()
