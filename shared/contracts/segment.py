@@ -62,7 +62,7 @@ class SegmentGenerated(Event):
     generated_at: Instant
 
     def establishes(self) -> tuple[str, ...]:
-        return (f"segment:{self.segment_id}",)
+        return (f"segment:{self.segment_id}", f"clip:{self.clip.sha256}")
 
 
 class SegmentFailed(Event):

@@ -6,7 +6,6 @@ frame would put the detector's jitter (up to a fifth of the box) into the score;
 jitters nor drifts.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Protocol
@@ -16,6 +15,7 @@ import numpy as np
 import skimage.data
 from skimage.feature import Cascade
 
+from services.scoring.domain import SourceRegion
 from services.scoring.kernels.look import CELLS, PATCH, Look, centre_weights, look, similarity, similarity_cells
 from services.scoring.kernels.luma import Luma, Region, Rgb, extreme_cell, luma
 from services.scoring.kernels.placement import (
@@ -58,11 +58,10 @@ DETECT_EVERY = 12
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RegionReference:
-    """What is known of a character from one source photograph: the box (fractions of the photograph) and its look."""
+    """What is known of a character from its source photograph (of `size`, width and height): where, and the look."""
 
-    kind: str
+    where: SourceRegion
     size: tuple[int, int]
-    box: Box
     look: Look
     grey: Luma
     template: Luma
@@ -78,6 +77,10 @@ class Sighting:
 
 
 class IdentityTracker(Protocol):
+    @property
+    def region(self) -> SourceRegion:
+        """Where the character is in the source photograph."""
+
     def observe(self, rgb: Rgb) -> Sighting | None:
         """Frames in order; None where the region is not in the frame."""
 
@@ -91,8 +94,11 @@ class IdentityBackend(Protocol):
     def is_identity(self) -> bool: ...
     @property
     def notice(self) -> str: ...
-    def tracker(self, sources: Sequence[Rgb]) -> IdentityTracker:
-        """Raises ValueError, with the reason, if no source shows anything that can be followed."""
+    def tracker(self, source: Rgb, *, known: SourceRegion | None = None) -> IdentityTracker:
+        """`known` is the region found before in the same photograph, so that it need not be detected again.
+
+        Raises ValueError, with the reason, if the photograph shows nothing that can be followed.
+        """
 
 
 class FaceRegionBackend:
@@ -106,38 +112,44 @@ class FaceRegionBackend:
         "with the source image. It notices that the look of the region changed; it does not recognise a person."
     )
 
-    def tracker(self, sources: Sequence[Rgb]) -> "RegionTracker":
-        references = [found for found in (self.reference(source) for source in sources) if found is not None]
-        if not references:
-            raise ValueError("no source image shows a face or a textured subject")
-        return RegionTracker(references)
+    def tracker(self, source: Rgb, *, known: SourceRegion | None = None) -> "RegionTracker":
+        return RegionTracker(_reference(source, known or _detected(source)))
 
-    def reference(self, source: Rgb) -> RegionReference | None:
-        """The region of a source photograph; None for a picture without texture."""
-        face = _largest_face(source)
-        kind, box = ("face", face) if face is not None else ("subject", _middle(source))
-        grey = patch(picture=luma(rgb=source), placement=placed(box=box))
-        if float(grey.std()) < FLAT:
-            return None
-        height, width = source.shape[:2]
-        return RegionReference(
-            kind=kind,
-            size=(width, height),
-            box=(box[0] / width, box[1] / height, box[2] / width, box[3] / height),
-            look=look(rgb_patch=patch(picture=source, placement=placed(box=box))),
-            grey=grey,
-            template=np.asarray(cv2.resize(grey, (TEMPLATE, TEMPLATE), interpolation=cv2.INTER_AREA), dtype=np.uint8),
-        )
+
+def _reference(source: Rgb, where: SourceRegion) -> RegionReference:
+    height, width = source.shape[:2]
+    x, y, box_width, box_height = where.box
+    there = placed(box=(x * width, y * height, box_width * width, box_height * height))
+    grey = patch(picture=luma(rgb=source), placement=there)
+    if float(grey.std()) < FLAT:
+        raise ValueError("the source image shows neither a face nor a textured subject")
+    return RegionReference(
+        where=where,
+        size=(width, height),
+        look=look(rgb_patch=patch(picture=source, placement=there)),
+        grey=grey,
+        template=np.asarray(cv2.resize(grey, (TEMPLATE, TEMPLATE), interpolation=cv2.INTER_AREA), dtype=np.uint8),
+    )
+
+
+def _detected(source: Rgb) -> SourceRegion:
+    face = _largest_face(source)
+    kind, (x, y, box_width, box_height) = ("face", face) if face is not None else ("subject", _middle(source))
+    height, width = source.shape[:2]
+    return SourceRegion(kind=kind, box=(x / width, y / height, box_width / width, box_height / height))
 
 
 class RegionTracker:
-    """Follows one reference through one clip; the reference is the one that looks most alike when first seen."""
+    """Follows the region of one source photograph through one clip."""
 
-    def __init__(self, references: Sequence[RegionReference]) -> None:
-        self._references = tuple(references)
-        self._followed: RegionReference | None = None
+    def __init__(self, reference: RegionReference) -> None:
+        self._reference = reference
         self._placement: Placement | None = None
         self._unseen = 0
+
+    @property
+    def region(self) -> SourceRegion:
+        return self._reference.where
 
     def observe(self, rgb: Rgb) -> Sighting | None:
         picture = luma(rgb=rgb)
@@ -145,42 +157,40 @@ class RegionTracker:
         if placement is None:
             placement = self._search(rgb, picture)
         self._placement = placement
-        if placement is None or self._followed is None:
-            return None
-        return _sighting(rgb, placement, self._followed)
+        return None if placement is None else _sighting(rgb, placement, self._reference)
 
     def _follow(self, picture: Luma) -> Placement | None:
         """From where it was: settle, and if that agrees poorly, look around first."""
-        if self._placement is None or self._followed is None:
+        if self._placement is None:
             return None
-        reference = self._followed
-        best = refined(reference=reference.grey, picture=picture, placement=self._placement)
-        score = agreement(reference=reference.grey, picture=picture, placement=best)
+        best, score = self._settle(picture, self._placement)
         if score < SETTLED_WELL:
             match = find(
-                template=reference.template,
+                template=self._reference.template,
                 picture=picture,
                 near=bounds(placement=self._placement),
                 reach=FOLLOW_REACH,
                 scales=FOLLOW_SCALES,
             )
             if match is not None:
-                other = refined(reference=reference.grey, picture=picture, placement=placed(box=match.box))
-                other_score = agreement(reference=reference.grey, picture=picture, placement=other)
+                other, other_score = self._settle(picture, placed(box=match.box))
                 best, score = (other, other_score) if other_score > score else (best, score)
         return best if score >= STILL_THERE else None
 
+    def _settle(self, picture: Luma, start: Placement) -> tuple[Placement, float]:
+        grey = self._reference.grey
+        placement = refined(reference=grey, picture=picture, placement=start)
+        return placement, agreement(reference=grey, picture=picture, placement=placement)
+
     def _search(self, rgb: Rgb, picture: Luma) -> Placement | None:
-        """The candidate that looks most like its reference, among template matches and detected faces."""
+        """The candidate that looks most like the source, among template matches and detected faces."""
         best_similarity = -1.0
         best: Placement | None = None
-        faces = self._faces(rgb)
-        for reference in self._references if self._followed is None else (self._followed,):
-            for box in _candidates(reference, picture, faces):
-                placement = refined(reference=reference.grey, picture=picture, placement=placed(box=box))
-                likeness = similarity(reference=reference.look, other=_look_at(rgb, placement))
-                if likeness > best_similarity:
-                    best_similarity, best, self._followed = likeness, placement, reference
+        for box in _candidates(self._reference, picture, self._faces(rgb)):
+            placement, _ = self._settle(picture, placed(box=box))
+            likeness = similarity(reference=self._reference.look, other=_look_at(rgb, placement))
+            if likeness > best_similarity:
+                best_similarity, best = likeness, placement
         return best
 
     def _faces(self, rgb: Rgb) -> list[Box]:
@@ -218,7 +228,7 @@ def _candidates(reference: RegionReference, picture: Luma, faces: list[Box]) -> 
             match = find(template=reference.template, picture=picture, near=near, reach=reach, scales=scales)
             if match is not None and match.score >= FOUND:
                 boxes.append(match.box)
-    for face in faces if reference.kind == "face" else ():
+    for face in faces if reference.where.kind == "face" else ():
         match = find(template=reference.template, picture=picture, near=face, reach=0.3, scales=NEAR_SCALES)
         boxes.append(match.box if match is not None and match.score >= FOUND else face)
     return boxes
@@ -227,7 +237,7 @@ def _candidates(reference: RegionReference, picture: Luma, faces: list[Box]) -> 
 def _expected(reference: RegionReference, picture: Luma) -> tuple[Box, ...]:
     """The source's box in the frame, if the source was scaled to cover it, and if it was stretched to fit."""
     height, width = picture.shape
-    x, y, box_width, box_height = reference.box
+    x, y, box_width, box_height = reference.where.box
     stretched = (x * width, y * height, box_width * width, box_height * height)
     scale = max(width / reference.size[0], height / reference.size[1])
     full_width, full_height = reference.size[0] * scale, reference.size[1] * scale

@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from services.scoring.adapters.identity import IdentityBackend
-from services.scoring.domain import METRICS, Measurement, Reading, unmeasurable
+from services.scoring.domain import METRICS, Expectation, Measurement, Reading, SourceRegion, unmeasurable
 from services.scoring.kernels.luma import Rgb
 from services.scoring.workers.meters import (
     BaselineMeter,
@@ -37,22 +37,13 @@ SMALLEST_SIDE = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Expected:
-    """What the renderer was asked for; None where nothing was said."""
-
-    width: int | None = None
-    height: int | None = None
-    frames: int | None = None
-    fps: float | None = None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementRequest:
     """Local files. What is None is not measured; `absent` may say why, by metric."""
 
     clip: Path
-    expected: Expected
-    source_images: tuple[Path, ...] = ()
+    expected: Expectation
+    source_image: Path | None = None
+    known_region: SourceRegion | None = None
     previous_clip: Path | None = None
     baseline_clip: Path | None = None
     absent: tuple[tuple[str, str], ...] = ()
@@ -74,11 +65,11 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend) -> Measure
         return unmeasurable(reason, decodable=True)
     readings = {name: Reading(metric=name, not_measurable=reason) for name, reason in request.absent}
     meters: list[Meter] = [SharpnessMeter(), ExposureMeter(), MotionMeter(fps=info.fps), StillnessMeter()]
-    for found in (_identity_meter(request, identity), _handover_meter(request)):
-        if isinstance(found, Reading):
-            readings.setdefault(found.metric, found)
+    for unusual in (_identity_meter(request, identity), _handover_meter(request)):
+        if isinstance(unusual, Reading):
+            readings.setdefault(unusual.metric, unusual)
         else:
-            meters.append(found)
+            meters.append(unusual)
     comparison = _Comparison(request.baseline_clip, info)
     frames = 0
     for frame in iter_frames(request.clip):
@@ -91,7 +82,8 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend) -> Measure
     readings["matches_request"] = _matches(request.expected, info, frames)
     for meter in meters:
         readings.update({reading.metric: reading for reading in meter.readings()})
-    return Measurement(readings={name: readings[name] for name in METRICS})
+    region = next((meter.region for meter in meters if isinstance(meter, IdentityMeter)), None)
+    return Measurement(readings={name: readings[name] for name in METRICS}, region=region)
 
 
 class _Comparison:
@@ -140,10 +132,11 @@ class _Comparison:
 
 def _identity_meter(request: MeasurementRequest, identity: IdentityBackend) -> IdentityMeter | Reading:
     metric = "identity_similarity"
-    if not request.source_images:
+    if request.source_image is None:
         return Reading(metric=metric, not_measurable="the character has no source image")
     try:
-        return IdentityMeter(tracker=identity.tracker([load_image(path) for path in request.source_images]))
+        source = load_image(request.source_image)
+        return IdentityMeter(tracker=identity.tracker(source, known=request.known_region))
     except ValueError as error:
         return Reading(metric=metric, not_measurable=str(error))
 
@@ -158,7 +151,7 @@ def _handover_meter(request: MeasurementRequest) -> HandoverMeter | Reading:
         return Reading(metric=metric, not_measurable=f"the previous clip cannot be decoded: {error}")
 
 
-def _matches(expected: Expected, info: VideoInfo, frames: int) -> Reading:
+def _matches(expected: Expectation, info: VideoInfo, frames: int) -> Reading:
     wrong = [
         f"{name} {got} instead of {wanted}"
         for name, got, wanted in (

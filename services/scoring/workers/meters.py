@@ -232,6 +232,7 @@ class IdentityMeter:
 
     def __init__(self, *, tracker: IdentityTracker) -> None:
         self._tracker = tracker
+        self.region = tracker.region
         self._series = Series(highest_is_worst=False)
         self._seen = 0
 
@@ -256,6 +257,7 @@ class IdentityMeter:
                 worst_value=worst_value,
                 worst_region=self._series.worst_region,
                 details={"presence": self._seen / len(self._series.values)},
+                note=None if self.region.kind == "face" else "no face in the source image: its middle is compared",
             ),
         )
 

@@ -9,13 +9,13 @@ import pytest
 from PIL import Image
 
 from services.scoring.adapters.identity import FaceRegionBackend
-from services.scoring.domain import DEFAULT_GATES, METRICS, Measurement, Verdict, judge
-from services.scoring.workers.measurement import Expected, MeasurementRequest, load_image, measure
+from services.scoring.domain import DEFAULT_GATES, METRICS, Expectation, Measurement, Verdict, judge
+from services.scoring.workers.measurement import MeasurementRequest, load_image, measure
 from shared.video.decode import iter_frames, last_frame
 from shared.video.encode import encode_h264
 from tests.support.clips import ASTRONAUT_FACE, Rgb, bulged, camera, clip, photograph, tinted
 
-EXPECTED = Expected(width=192, height=192, frames=24, fps=16)
+EXPECTED = Expectation(width=192, height=192, frames=24, fps=16)
 BACKEND = FaceRegionBackend()
 
 
@@ -33,7 +33,7 @@ def measured(folder: Path, frames: object = None, **options: object) -> Measurem
     fields: dict[str, object] = {
         "clip": path,
         "expected": EXPECTED,
-        "source_images": (folder / "source.png",),
+        "source_image": folder / "source.png",
         **options,
     }
     return measure(MeasurementRequest(**fields), identity=BACKEND)  # type: ignore[arg-type]
@@ -114,12 +114,26 @@ def test_a_planted_defect_moves_its_own_metric(defect: str, folder: Path, good: 
 def test_identity_is_steady_across_frames_compression_and_tier(crf: int, size: tuple[int, int], folder: Path) -> None:
     path = folder / "steady.mp4"
     encode_h264(path, camera(photograph("astronaut"), size=size, zoom=0.25, pan=0.05, turn=5), fps=16, crf=crf)
-    tracker = BACKEND.tracker([photograph("astronaut")])
+    tracker = BACKEND.tracker(photograph("astronaut"))
     seen = [tracker.observe(frame.rgb) for frame in iter_frames(path)]
     values = [sighting.similarity for sighting in seen if sighting is not None]
     assert len(values) == 24
     assert min(values) > 0.92
     assert np.std(values) < 0.006
+
+
+def test_the_region_found_once_gives_the_same_numbers_when_it_is_told(folder: Path, good: Measurement) -> None:
+    assert good.region is not None and good.region.kind == "face"
+    told = measured(folder, known_region=good.region)
+    assert told.readings["identity_similarity"] == good.readings["identity_similarity"]
+
+
+def test_without_a_face_the_middle_of_the_source_is_compared_and_said(folder: Path) -> None:
+    Image.fromarray(photograph("coffee")).save(folder / "coffee.png")
+    same = measured(folder, camera(photograph("coffee")), source_image=folder / "coffee.png")
+    assert same.region is not None and same.region.kind == "subject"
+    assert value(same, "identity_similarity") > 0.95
+    assert same.readings["identity_similarity"].note == "no face in the source image: its middle is compared"
 
 
 def test_a_face_that_leaves_lowers_the_mean_and_the_presence(folder: Path, good: Measurement) -> None:
@@ -160,13 +174,13 @@ def test_the_handover_asks_for_the_frame_that_was_handed_over(folder: Path) -> N
 
 def test_what_is_not_there_is_named_as_the_reason(folder: Path) -> None:
     readings = measured(
-        folder, source_images=(), absent=(("handover_ssim", "the clip before it was deleted"),)
+        folder, source_image=None, absent=(("handover_ssim", "the clip before it was deleted"),)
     ).readings
     assert readings["identity_similarity"].not_measurable == "the character has no source image"
     assert readings["handover_ssim"].not_measurable == "the clip before it was deleted"
     assert readings["ssim_to_baseline"].not_measurable == "no baseline clip was named"
-    flat = measured(folder, source_images=(folder / "flat.png",)).readings["identity_similarity"]
-    assert flat.not_measurable == "no source image shows a face or a textured subject"
+    flat = measured(folder, source_image=folder / "flat.png").readings["identity_similarity"]
+    assert flat.not_measurable == "the source image shows neither a face nor a textured subject"
 
 
 @pytest.mark.parametrize("spoil", ["truncated", "missing", "longer", "shorter", "size"])

@@ -1,0 +1,64 @@
+"""Requests and answers as lines of JSON, between the service and its measuring processes."""
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from services.scoring.domain import Expectation, Measurement, Reading, SourceRegion
+from services.scoring.workers.measurement import MeasurementRequest
+
+
+def request_line(request: MeasurementRequest) -> bytes:
+    return json.dumps(asdict(request), default=str).encode() + b"\n"
+
+
+def request_of(line: bytes) -> MeasurementRequest:
+    fields: dict[str, Any] = json.loads(line)
+    return MeasurementRequest(
+        clip=Path(fields["clip"]),
+        expected=Expectation(**fields["expected"]),
+        source_image=_path(fields["source_image"]),
+        known_region=_region(fields["known_region"]),
+        previous_clip=_path(fields["previous_clip"]),
+        baseline_clip=_path(fields["baseline_clip"]),
+        absent=tuple((metric, reason) for metric, reason in fields["absent"]),
+    )
+
+
+def answer_line(measurement: Measurement, *, seconds: float) -> bytes:
+    return json.dumps({"seconds": seconds, "measurement": asdict(measurement)}).encode() + b"\n"
+
+
+def failure_line(reason: str) -> bytes:
+    return json.dumps({"failure": reason}).encode() + b"\n"
+
+
+def answer_of(line: bytes) -> tuple[Measurement, float] | str:
+    """The measurement and its seconds, or the reason why the process could not give one."""
+    fields: dict[str, Any] = json.loads(line)
+    if "failure" in fields:
+        return str(fields["failure"])
+    found = fields["measurement"]
+    measurement = Measurement(
+        readings={name: _reading(reading) for name, reading in found["readings"].items()},
+        not_measurable=found["not_measurable"],
+        region=_region(found["region"]),
+    )
+    return measurement, float(fields["seconds"])
+
+
+def _reading(fields: dict[str, Any]) -> Reading:
+    region = fields["worst_region"]
+    return Reading(**{**fields, "worst_region": None if region is None else tuple(region)})
+
+
+def _region(fields: dict[str, Any] | None) -> SourceRegion | None:
+    if fields is None:
+        return None
+    x, y, width, height = fields["box"]
+    return SourceRegion(kind=fields["kind"], box=(x, y, width, height))
+
+
+def _path(text: str | None) -> Path | None:
+    return None if text is None else Path(text)
