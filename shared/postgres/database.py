@@ -22,6 +22,13 @@ COMMAND_TIMEOUT_SECONDS = 60
 """No statement of ours takes longer; a lock that is held longer is a defect that should show."""
 
 
+NOT_MADE_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
+"""Before the first migration there is neither our database nor our role."""
+
+NOT_MIGRATED_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
+"""The server is there; the one-shot migration job, which makes the database and the roles, was not."""
+
+
 class DuplicateRequest(Exception):  # noqa: N818 - a client's repeat, not a failure
     """The request's Idempotency-Key was used before; what it did stands."""
 
@@ -60,6 +67,7 @@ class Database:
         self.service = service
         self._pool_size = pool_size
         self._pool: asyncpg.Pool[asyncpg.Record] | None = None
+        self.away_because: str | None = "the database is not connected yet"
 
     @property
     def pool(self) -> "asyncpg.Pool[asyncpg.Record]":
@@ -79,17 +87,21 @@ class Database:
         )
 
     async def open_when_there(self) -> None:
-        """Connect, waiting for the database as long as it takes: start-up needs no order."""
+        """Connect, waiting for server, database and role as long as it takes: start-up needs no order."""
         delay_seconds = 0.1
         while True:
             try:
-                return await self.open()
+                await self.open()
             except Exception as error:
-                if not is_transient(error):
+                if not (is_transient(error) or isinstance(error, NOT_MADE_YET)):
                     raise
-                logger.info("waiting for the database", extra={"error": str(error)})
+                self.away_because = f"waiting for the database: {error}"
+                logger.info("waiting for the database", extra={"error": repr(error)})
                 await asyncio.sleep(delay_seconds)
                 delay_seconds = min(delay_seconds * 2, 2)
+            else:
+                self.away_because = None
+                return
 
     async def close(self) -> None:
         if self._pool is not None:
