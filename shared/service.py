@@ -60,7 +60,7 @@ class Chassis:
         self._on_start: list[Callable[[], Awaitable[None]]] = []
         self._on_stop: list[Callable[[], Awaitable[None]]] = []
         self._health: dict[str, Callable[[], Awaitable[str | None]]] = {}
-        self._starting: str | None = "the database is not connected yet"
+        self._starting: str | None = "starting"
         self.app = create_app(
             name=name,
             database=self.database,
@@ -112,7 +112,6 @@ class Chassis:
     async def _run(self) -> None:
         await self.database.open_when_there()
         await self._wait_for_schema()
-        self._starting = "starting"
         for start in self._on_start:
             await start()
         for worker in self._workers.values():
@@ -164,7 +163,7 @@ class Chassis:
 
     async def _not_ready_because(self) -> dict[str, str]:
         if self._starting is not None:
-            return {"start": self._starting}
+            return {"start": self.database.away_because or self._starting}
         reasons = {
             "broker": self.consumer.broken_because,
             "relay": self._relay.broken_because,

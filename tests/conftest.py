@@ -9,13 +9,14 @@ from typing import Any
 
 import pytest
 
+from deploy.local.stack import LocalStack
 from shared.cause import Cause
 from shared.media import MediaStore
 from shared.postgres import Database
 from shared.settings import ServiceSettings
 from tests.support import databases as database_tools
 from tests.support.http import TestKeys
-from tests.support.infrastructure import short_home, start_kafka, start_postgres
+from tests.support.infrastructure import free_port, short_home, start_kafka, start_postgres
 
 Databases = Callable[[str], Awaitable[Database]]
 SettingsOf = Callable[..., dict[str, Any]]
@@ -119,3 +120,27 @@ def settings_of(
         return common | own
 
     return settings
+
+
+STACK_PROCESSES = (
+    "kafka",
+    "kafka_controller",
+    "comfyui_standin",
+    "catalog",
+    "dispatch",
+    "scoring",
+    "regression",
+    "studio",
+)
+
+
+@pytest.fixture(scope="session")
+def stack(servers: ExitStack) -> LocalStack:
+    """The whole system as separate processes, in a folder and on ports of its own, gone with the session."""
+    home = servers.enter_context(short_home())
+    ports = {f"RUSHES_PORT_{name.removeprefix('comfyui_').upper()}": str(free_port()) for name in STACK_PROCESSES}
+    stack = LocalStack(home, ports, attached=True)
+    stack.start()
+    servers.callback(stack.down)
+    stack.wait_ready()
+    return stack

@@ -1,0 +1,146 @@
+"""Disturbs a running stack at chosen moments, and tells afterwards whether anything shows."""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass
+from typing import Any
+
+import asyncpg
+
+from deploy.local.stack import LocalStack
+from deploy.topology import DATABASE
+from tests.support import databases
+from tests.support.playing import Json, Player
+
+MOMENTS: dict[str, dict[str, str]] = {
+    "dispatch": {
+        "a job waits": "SELECT 1 FROM dispatch.generation_jobs WHERE state = 'queued'",
+        "an attempt is written down": "SELECT 1 FROM dispatch.generation_attempts WHERE state = 'prepared'",
+        "a prompt is at the server": "SELECT 1 FROM dispatch.generation_attempts WHERE state = 'submitted'",
+        "a clip was adopted": """
+            SELECT 1 FROM dispatch.generation_attempts a JOIN dispatch.generation_jobs j ON j.id = a.job_id
+            WHERE a.state = 'adopted' AND j.finished_at > now() - interval '300 milliseconds'
+        """,
+    },
+    "scoring": {
+        "a clip waits for its scores": "SELECT 1 FROM scoring.measurements WHERE state = 'waiting'",
+        "a clip is being measured": "SELECT 1 FROM scoring.measurements WHERE state = 'measuring'",
+        "a score was just written": """
+            SELECT 1 FROM scoring.outbox WHERE aggregatetype = 'segment.scored' AND published_at IS NULL
+        """,
+    },
+    "regression": {
+        "renders are asked for": "SELECT 1 FROM regression.renders WHERE state = 'requested' AND run_id IS NOT NULL",
+        "a clip is there without its scores": """
+            SELECT 1 FROM regression.render_segments s JOIN regression.renders r USING (request_id)
+            WHERE r.run_id IS NOT NULL AND r.state = 'requested' AND s.generated IS NOT NULL AND s.scored IS NULL
+        """,
+        "a reference is judged, others are not": """
+            SELECT 1 FROM regression.regression_results r JOIN regression.regression_runs n ON n.id = r.run_id
+            WHERE n.status = 'running'
+        """,
+    },
+}
+"""States of the work in which a process is killed, as a superuser sees them."""
+
+LOOK_SECONDS = 0.005
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Kill:
+    service: str
+    moment: str
+    hit: bool
+    """Whether the moment was there; when a run ended before it came, the process was killed all the same."""
+
+
+def plan_kills(*, seed: int, per_service: int) -> list[tuple[str, str]]:
+    """Each service `per_service` times, in a seeded order, in as many different states as it has."""
+    chosen: list[tuple[str, str]] = []
+    source = random.Random(seed)
+    for service, moments in MOMENTS.items():
+        names = list(moments)
+        source.shuffle(names)
+        chosen += [(service, names[index % len(names)]) for index in range(per_service)]
+    source.shuffle(chosen)
+    return chosen
+
+
+class Disturber:
+    def __init__(self, stack: LocalStack) -> None:
+        self._stack = stack
+        self._dsn = stack.site.admin_database_url()
+
+    def kill_at(self, service: str, moment: str, *, within_seconds: float) -> Kill:
+        """SIGKILL a service the instant its work is in that state, and wait until its successor is ready."""
+        hit = self.query_until(MOMENTS[service][moment], within_seconds=within_seconds)
+        self._stack.kill(service)
+        self._stack.wait_ready([service])
+        return Kill(service=service, moment=moment, hit=hit)
+
+    def query_until(self, sql: str, *, within_seconds: float) -> bool:
+        async def look() -> bool:
+            connection = await asyncpg.connect(databases.on_database(self._dsn, DATABASE))
+            try:
+                deadline = time.monotonic() + within_seconds
+                while time.monotonic() < deadline:
+                    if await connection.fetchval(sql):
+                        return True
+                    await asyncio.sleep(LOOK_SECONDS)
+                return False
+            finally:
+                await connection.close()
+
+        return asyncio.run(look())
+
+    def query(self, sql: str, *args: Any) -> list[Json]:
+        async def ask() -> list[Json]:
+            connection = await asyncpg.connect(databases.on_database(self._dsn, DATABASE))
+            try:
+                return [dict(row) for row in await connection.fetch(sql, *args)]
+            finally:
+                await connection.close()
+
+        return asyncio.run(ask())
+
+
+def outcome_of(player: Player, report: Json) -> dict[str, Any]:
+    """What must not depend on disturbances: verdict, frames and every number, per reference and segment."""
+    return {
+        reference["name"]: {
+            "verdict": reference["verdict"],
+            "segments": [
+                {
+                    "frames": _frame_digest(player, reference["new_scene_id"], segment["position"]),
+                    "metrics": {
+                        metric["metric"]: (metric["verdict"], metric["baseline"], metric["new"], metric["limit"])
+                        for metric in segment["metrics"]
+                    },
+                }
+                for segment in reference["segments"]
+            ],
+        }
+        for reference in report["references"]
+    }
+
+
+def _frame_digest(player: Player, scene: int, position: int) -> str:
+    segments = player.get(f"/api/scenes/{scene}")["segments"]
+    (found,) = [segment for segment in segments if segment["position"] == position and segment["is_current"]]
+    digest: str = found["clip"]["frame_digest"]
+    return digest
+
+
+def adoption_problems(disturber: Disturber) -> list[Json]:
+    """Jobs that are done without exactly one adopted attempt, or whose clip was not said exactly once."""
+    return disturber.query(
+        """
+        SELECT j.id,
+               (SELECT count(*) FROM dispatch.generation_attempts a
+                WHERE a.job_id = j.id AND a.state = 'adopted') AS adopted,
+               (SELECT count(*) FROM dispatch.outbox o
+                WHERE o.aggregatetype = 'segment.generated' AND (o.payload ->> 'job_id')::bigint = j.id) AS said
+        FROM dispatch.generation_jobs j WHERE j.state = 'done'
+        """
+    )

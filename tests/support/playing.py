@@ -1,0 +1,239 @@
+"""Plays a studio's people over the public API alone: what journeys, faults and benchmarks drive the system with."""
+
+import hashlib
+import io
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from PIL import Image
+from skimage import data
+
+from deploy.comfyui_standin.lora_files import write_lora_from_parameters
+from deploy.local.stack import LocalStack
+from tests.support.standin import image_to_video_graph
+
+Json = dict[str, Any]
+
+POLL_SECONDS = 0.2
+DEADLINE_SECONDS = 240.0
+
+FACE = {"x": 0.44, "y": 0.22, "radius_x": 0.13, "radius_y": 0.17}
+MILD: Json = {"colour": {"warmth": 0.01, "saturation": 0.02, "contrast": 0.01}, "detail": [0.05, 0.02]}
+DRIFTING: Json = MILD | {
+    "region": FACE,
+    "local_colour": {"hue": 0.5, "brightness": -0.08},
+    "displacement": {"bulge": 0.08, "swirl": 0.06, "y": 0.03},
+}
+HARMLESS: Json = MILD | {"quantisation_step": 0.001953125}
+
+BINDINGS: Json = {
+    "seed_image": {"node": "1", "input": "image"},
+    "video_output": {"node": "20"},
+    "prompt": {"node": "4", "input": "text"},
+    "negative_prompt": {"node": "5", "input": "text"},
+    "width": {"node": "6", "input": "width"},
+    "height": {"node": "6", "input": "height"},
+    "frames": {"node": "6", "input": "length"},
+    "seed": {"node": "7", "input": "seed"},
+    "steps": {"node": "7", "input": "steps"},
+    "cfg": {"node": "7", "input": "cfg"},
+    "sampler": {"node": "7", "input": "sampler_name"},
+    "fps": {"node": "9", "input": "fps"},
+    "lora_name": {"node": "3", "input": "lora_name"},
+    "lora_strength": {"node": "3", "input": "strength_model"},
+}
+
+SMALL: Json = {"width": 256, "height": 256, "frames": 12, "fps": 12, "steps": 6, "cfg": 6.0, "prompt": "Ada at dawn"}
+
+
+def photograph() -> bytes:
+    """The portrait that ships inside scikit-image, as an upload."""
+    file = io.BytesIO()
+    Image.fromarray(data.astronaut()).save(file, "PNG")
+    return file.getvalue()
+
+
+@dataclass
+class Studio:
+    """What was set up: ids by name."""
+
+    project: int
+    character: int
+    scene_type: int
+    workflow: int
+    lora: int
+    versions: list[Json] = field(default_factory=list)
+    scenes: list[int] = field(default_factory=list)
+    references: list[int] = field(default_factory=list)
+
+
+class Player:
+    """A person with an admin token at the edge of a running stack."""
+
+    def __init__(self, stack: LocalStack) -> None:
+        self.stack = stack
+        token = (stack.home / "secrets" / "admin.token").read_text().strip()
+        self.http = httpx.Client(
+            base_url=stack.site.url("studio"), headers={"Authorization": f"Bearer {token}"}, timeout=30
+        )
+
+    def post(self, path: str, body: Json | None = None, **more: Any) -> Json:
+        return self._ask("POST", path, json=body, **more)
+
+    def get(self, path: str, **query: Any) -> Json:
+        return self._ask("GET", path, params=query)
+
+    def delete(self, path: str) -> None:
+        self._ask("DELETE", path)
+
+    def _ask(self, method: str, path: str, **more: Any) -> Json:
+        """A part that is away answers 503: a person tries again, and so do we, up to the deadline."""
+        deadline = time.monotonic() + DEADLINE_SECONDS
+        while True:
+            answer = self.http.request(method, path, **more)
+            if answer.status_code != 503 or time.monotonic() > deadline:
+                break
+            time.sleep(POLL_SECONDS)
+        assert answer.status_code < 400, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer.json() if answer.content else {}
+
+    def wait(self, what: str, look: Callable[[], Any], *, seconds: float = DEADLINE_SECONDS) -> Any:
+        """The first true answer of `look`. A part that is away for a moment is looked at again."""
+        deadline = time.monotonic() + seconds
+        seen: Any = None
+        while time.monotonic() < deadline:
+            try:
+                if seen := look():
+                    return seen
+            except httpx.TransportError as error:
+                seen = error
+            time.sleep(POLL_SECONDS)
+        raise AssertionError(f"{what} did not happen within {seconds:g} s; last seen: {seen!r}")
+
+    def set_up(self, *, name: str, parameters: Json = SMALL, segment_count: int = 2) -> Studio:
+        """A project with a character, a scene type, a workflow and a LoRA, each at version 1."""
+        project = self.post("/api/projects", {"name": name})["id"]
+        character = self.post(
+            "/api/characters",
+            data={"project_id": str(project), "name": "Ada"},
+            files={"image": ("ada.png", photograph(), "image/png")},
+        )["id"]
+        scene_type = self.post(
+            "/api/scene-types",
+            {"project_id": project, "name": "walk", "segment_count": segment_count, "parameters": parameters},
+        )["id"]
+        workflow = self.post("/api/assets", {"kind": "workflow", "name": f"{name} workflow"})["id"]
+        graph = image_to_video_graph(image="seed.png", lora=f"{name}-v1.safetensors")
+        self.post(f"/api/assets/{workflow}/versions", {"graph": graph, "bindings": BINDINGS})
+        lora = self.post("/api/assets", {"kind": "lora", "name": f"{name} look"})["id"]
+        studio = Studio(project, character, scene_type, workflow, lora)
+        self.publish(studio, f"{name}-v1", MILD)
+        return studio
+
+    def publish(self, studio: Studio, file_name: str, parameters: Json) -> Json:
+        """Put a LoRA file where every render server finds it, then publish it as the next version."""
+        for folder in self.lora_folders():
+            write_lora_from_parameters(folder / f"{file_name}.safetensors", parameters)
+        version = self.post(
+            f"/api/assets/{studio.lora}/versions",
+            {
+                "file_name": f"{file_name}.safetensors",
+                "checksum": hashlib.sha256((folder / f"{file_name}.safetensors").read_bytes()).hexdigest(),
+                "note": "",
+            },
+        )
+        studio.versions.append(version)
+        return version
+
+    def lora_folders(self) -> list[Path]:
+        return [
+            self.stack.home / name.replace("comfyui_standin", "comfyui", 1) / "models" / "loras"
+            for name in self.stack.site.standins()
+        ]
+
+    def render_scene(self, studio: Studio, *, name: str, seed: int) -> int:
+        """Create a scene as soon as its facts have arrived at dispatch, and wait until it is finished."""
+        body = {
+            "name": name,
+            "character_id": studio.character,
+            "scene_type_id": studio.scene_type,
+            "workflow_id": studio.workflow,
+            "lora_id": studio.lora,
+            "seed": seed,
+        }
+        scene = self.wait("a scene's facts", lambda: self._created("/api/scenes", body))["id"]
+        self.wait(f"scene {scene}", lambda: self._scene_is_finished(scene))
+        studio.scenes.append(scene)
+        return int(scene)
+
+    def _created(self, path: str, body: Json) -> Json | None:
+        answer = self.http.post(path, json=body)
+        if answer.status_code in {404, 409, 422, 503}:
+            return None
+        assert answer.status_code < 400, answer.text
+        created: Json = answer.json()
+        return created
+
+    def _scene_is_finished(self, scene: int) -> bool:
+        found = self.get(f"/api/scenes/{scene}")
+        assert found["state"] in {"rendering", "completed"}, found
+        return bool(found["state"] == "completed")
+
+    def make_reference(self, studio: Studio, scene: int) -> int:
+        reference = self.wait(
+            f"the facts of scene {scene}", lambda: self._created("/api/regression/references", {"scene_id": scene})
+        )["id"]
+        self.wait(f"the baseline of reference {reference}", lambda: self._is_ready(reference))
+        studio.references.append(reference)
+        return int(reference)
+
+    def _is_ready(self, reference: int) -> bool:
+        found = self.get(f"/api/regression/references/{reference}")
+        assert found["status"] != "failed", found
+        return bool(found["status"] == "ready")
+
+    def run_of_version(self, version: int) -> Json:
+        """The run that an update triggered by itself."""
+
+        def look() -> Json | None:
+            runs = self.get("/api/regression/runs", version_id=version)["items"]
+            return next((run for run in runs if run["trigger_type"] == "lora_update"), None)
+
+        found: Json = self.wait(f"the run of version {version}", look)
+        return found
+
+    def start_run(self, asset: int, version: int) -> int:
+        return int(self.post("/api/regression/run", {"asset_id": asset, "version_id": version})["id"])
+
+    def report(self, run: int, *, seconds: float = DEADLINE_SECONDS) -> Json:
+        """The report of a run, once it has ended."""
+        report: Json = self.wait(f"the end of run {run}", lambda: self._ended(run), seconds=seconds)
+        return report
+
+    def _ended(self, run: int) -> Json | None:
+        report = self.get(f"/api/regression/runs/{run}/report")
+        return report if report["run"]["status"] not in {"pending", "running"} else None
+
+
+def prompt_ids(report: Json) -> set[str]:
+    """The evidence that something was rendered."""
+    return {segment["prompt_id"] for reference in report["references"] for segment in reference["segments"]}
+
+
+def verdicts(report: Json) -> list[str]:
+    return [reference["verdict"] for reference in report["references"]]
+
+
+def metric(report: Json, name: str) -> list[Json]:
+    """One metric of every segment, in order."""
+    return [
+        found
+        for reference in report["references"]
+        for segment in reference["segments"]
+        for found in segment["metrics"]
+        if found["metric"] == name
+    ]
