@@ -250,9 +250,9 @@ class FakeRenderServer:
         ids = tuple(prompt.prompt_id for prompt in self._queue)
         return QueueSnapshot(running=ids[:1], pending=ids[1:])
 
-    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png") -> str:
+    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png", salt: str = "") -> str:
         self._answer()
-        return f"{sha256}.{extension}"
+        return f"{sha256}{salt and '-'}{salt}.{extension}"
 
     async def submit(
         self, *, prompt_id: str, graph: Mapping[str, Any], labels: Mapping[str, str] | None = None

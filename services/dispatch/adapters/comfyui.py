@@ -102,10 +102,11 @@ class ComfyUIServer:
         """What it has to do, other people's prompts included."""
         return snapshot_of(await self._get("/queue"))
 
-    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png") -> str:
+    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png", salt: str = "") -> str:
         """Named by content, never overwritten: an upload under jobs already queued would change their picture."""
+        stem = f"{sha256}-{salt}" if salt else sha256
         form = aiohttp.FormData(quote_fields=False)
-        form.add_field("image", content, filename=f"{sha256}.{extension}", content_type="application/octet-stream")
+        form.add_field("image", content, filename=f"{stem}.{extension}", content_type="application/octet-stream")
         form.add_field("type", "input")
         status, answer = await self._call("POST", "/upload/image", data=form)
         if status == 413:

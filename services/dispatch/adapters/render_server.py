@@ -161,8 +161,12 @@ class RenderServer(Protocol):
         """What it has to do."""
         ...
 
-    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png") -> str:
-        """Put a picture there and return the name for the graph. The same content twice is one file."""
+    async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png", salt: str = "") -> str:
+        """Put a picture there and return the name for the graph. The same content twice is one file.
+
+        A `salt` makes a name of its own for the same content: whatever depends on the picture is then really rendered
+        again, and not taken from the engine's result cache.
+        """
         ...
 
     async def submit(self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None) -> None:

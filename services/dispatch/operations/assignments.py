@@ -37,6 +37,14 @@ class Assignment:
         assert self.segment.seed_image_sha256 is not None  # a queued segment has its seed image
         return self.segment.seed_image_sha256
 
+    @property
+    def cache_salt(self) -> str:
+        """What keeps a measured render out of the engine's result cache; a person's scene may profit from it.
+
+        A baseline or a proof that came out of a cache would show nothing of how the engine renders today.
+        """
+        return "" if self.scene.is_persons else str(self.job.lease_token)
+
     def cause(self) -> Cause:
         return Cause.begin(ACTOR, self.scene.correlation_id)
 

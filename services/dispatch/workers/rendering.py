@@ -197,7 +197,9 @@ class RenderWorker:
     async def _send(self, assignment: Assignment, course: "_Course") -> None:
         """Upload, write the attempt down, submit. Raises RenderError for what the server, or the graph, refuses."""
         content = await self._clips.seed_image(assignment)
-        seed_image = await course.server.upload_image(sha256=assignment.seed_image_sha256, content=content)
+        seed_image = await course.server.upload_image(
+            sha256=assignment.seed_image_sha256, content=content, salt=assignment.cache_salt
+        )
         course.attempt = await self._renders.open_attempt(assignment, server=course.server.name)
         ready = self._graphs.build(assignment, seed_image=seed_image, file_prefix=course.attempt.file_prefix)
         labels = {"rushes_job": str(assignment.job.uid), "rushes_attempt": str(course.attempt.attempt)}

@@ -1,5 +1,6 @@
 """A chain from request to clips, on a real database with a render server in memory."""
 
+from dataclasses import replace
 from itertools import pairwise
 from typing import Any
 
@@ -82,7 +83,22 @@ async def test_a_request_is_rendered_at_draft_tier_and_says_what_was_really_rend
     assert generated["environment"]["model_files"] == {"standin-base.safetensors": None}
     [graph] = server.graphs.values()
     assert graph["6"]["inputs"]["width"] == 64 and graph["7"]["inputs"]["seed"] == 7
-    assert graph["1"]["inputs"]["image"] == f"{seed_image}.png"
+    assert graph["1"]["inputs"]["image"].startswith(seed_image)
+
+
+async def test_measured_renders_never_share_a_result_cache_and_scenes_may(
+    dispatch: Dispatch, server: FakeRenderServer, cause: Cause
+) -> None:
+    seed_image = await dispatch.ready()
+    await dispatch.learn(*(generation_requested(seed_image, segments=1) for _ in range(2)))
+    await dispatch.work()
+    first, second = (graph["1"]["inputs"]["image"] for graph in server.graphs.values())
+    assert first != second
+    server.graphs.clear()
+    for _ in range(2):
+        await dispatch.scenes.create(replace(WISH, segment_count=1), cause)
+    await dispatch.work()
+    assert {graph["1"]["inputs"]["image"] for graph in server.graphs.values()} == {f"{seed_image}.png"}
 
 
 async def test_a_second_delivery_or_a_second_event_of_one_request_makes_no_second_chain(dispatch: Dispatch) -> None:

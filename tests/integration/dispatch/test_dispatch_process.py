@@ -1,0 +1,239 @@
+"""Dispatch as its own process against the render stand-in as its own process, killed at the worst time."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from shared.contracts.generation import GenerationCancelRequested, GenerationRequested
+from shared.media import MediaStore
+from tests.support.dispatch import Dispatch, facts, generation_requested, said, seed_image_bytes
+from tests.support.standin import StandInProcess, free_port, running_standin
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture(scope="module")
+def standin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StandInProcess]:
+    with running_standin(tmp_path_factory.mktemp("standin")) as process:
+        yield process
+
+
+@dataclass
+class Service:
+    """The process under test, and the same database seen from outside."""
+
+    environment: dict[str, str]
+    log: Path
+    outside: Dispatch
+    process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        with self.log.open("ab") as log:
+            self.process = subprocess.Popen(
+                [sys.executable, "-m", "services.dispatch"],
+                cwd=ROOT,
+                env=os.environ | self.environment,
+                stdout=log,
+                stderr=log,
+            )
+
+    def kill(self, how: signal.Signals = signal.SIGKILL) -> None:
+        if self.process is not None:
+            self.process.send_signal(how)
+            self.process.wait(30)
+
+    def children(self) -> list[psutil.Process]:
+        assert self.process is not None
+        return psutil.Process(self.process.pid).children(recursive=True)
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], *, seconds: float = 60) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                while not await condition():
+                    assert self.process is None or self.process.poll() is None, self.log.read_text()[-4000:]
+                    await asyncio.sleep(0.05)
+        except TimeoutError:
+            pytest.fail(f"not within {seconds} s; the log ends with:\n{self.log.read_text()[-6000:]}")
+
+    async def until_generated(self, count: int) -> list[dict[str, Any]]:
+        async def enough() -> bool:
+            return len(await self.generated()) >= count
+
+        await self.until(enough)
+        return await self.generated()
+
+    async def generated(self) -> list[dict[str, Any]]:
+        return await said(self.outside.database, "segment.generated")
+
+    async def until_attempts(self, *, submitted: int) -> None:
+        async def sent() -> bool:
+            found = await self.outside.database.fetchval(
+                "SELECT count(*) FROM generation_attempts WHERE submitted_at IS NOT NULL"
+            )
+            return bool(found >= submitted)
+
+        await self.until(sent)
+
+    async def request(self, **changes: Any) -> GenerationRequested:
+        seed_image = await self.outside.media.put_bytes(seed_image_bytes())
+        await self.outside.learn(*facts(seed_image))
+        request = generation_requested(seed_image, **changes)
+        await self.outside.learn(request)
+        return request
+
+
+@pytest.fixture
+async def service(
+    settings_of: Any, databases: Any, media: MediaStore, standin: StandInProcess, tmp_path: Path
+) -> AsyncIterator[Service]:
+    settings = settings_of("dispatch")
+    environment = {
+        "RUSHES_KAFKA_BOOTSTRAP": "127.0.0.1:1",
+        "RUSHES_TOPIC_PREFIX": "none.",
+        "RUSHES_DATABASE_URL": settings["database_url"],
+        "RUSHES_MEDIA_ROOT": str(settings["media_root"]),
+        "RUSHES_TOKEN_PUBLIC_KEY_FILE": str(settings["token_public_key_file"]),
+        "RUSHES_HTTP_PORT": str(free_port()),
+        "RUSHES_DRAIN_SECONDS": "1",
+        "DISPATCH_COMFYUI_URLS": standin.url,
+        "DISPATCH_LEASE_SECONDS": "1.5",
+        "DISPATCH_POLL_SECONDS": "0.05",
+        "DISPATCH_HEALTH_SECONDS": "0.2",
+        "DISPATCH_REQUEST_TIMEOUT_SECONDS": "2",
+    }
+    standin.request("DELETE", "/standin/faults")
+    service = Service(environment, tmp_path / "dispatch.log", Dispatch(await databases("dispatch"), media, []))
+    with _ended(service):
+        yield service
+
+
+@contextmanager
+def _ended(service: Service) -> Iterator[None]:
+    try:
+        yield
+    finally:
+        service.kill()
+
+
+def prompts_of(standin: StandInProcess) -> set[str]:
+    """Every prompt that has run on the stand-in since it started."""
+    return set(standin.request("GET", "/history")[1])
+
+
+async def test_the_same_request_twice_gives_the_same_frames_from_different_prompts(
+    service: Service, standin: StandInProcess
+) -> None:
+    service.start()
+    await service.request(segments=3)
+    first = await service.until_generated(3)
+    await service.request(segments=3)
+    both = await service.until_generated(6)
+    second = [event for event in both if event["scene_id"] != first[0]["scene_id"]]
+    assert [e["clip"]["frame_digest"] for e in first] == [e["clip"]["frame_digest"] for e in second]
+    assert len({e["prompt_id"] for e in both}) == 6 and {e["prompt_id"] for e in both} <= prompts_of(standin)
+    assert [e["clip"]["frames"] for e in first] == [5, 5, 5] and first[0]["clip"]["width"] == 64
+    assert first[0]["environment"]["engine"].startswith("ComfyUI")
+    assert first[0]["render_seconds"] > 0
+
+
+async def test_killed_while_its_prompt_runs_it_adopts_that_prompt_after_a_restart(
+    service: Service, standin: StandInProcess
+) -> None:
+    standin.faults(extra_seconds=1.5)
+    before = prompts_of(standin)
+    service.start()
+    await service.request(segments=1)
+    await service.until_attempts(submitted=1)
+    service.kill()
+    assert await service.generated() == []
+    service.start()
+    [generated] = await service.until_generated(1)
+    assert generated["attempt"] == 1
+    assert prompts_of(standin) - before == {generated["prompt_id"]}, "nothing was rendered twice"
+
+
+async def test_a_stand_in_restart_that_loses_the_queue_costs_one_attempt(
+    service: Service, standin: StandInProcess
+) -> None:
+    standin.faults(extra_seconds=1.5)
+    service.start()
+    await service.request(segments=2)
+    await service.until_attempts(submitted=1)
+    standin.restart()
+    generated = await service.until_generated(2)
+    assert [(e["position"], e["attempt"]) for e in generated] == [(1, 2), (2, 1)]
+    assert {e["prompt_id"] for e in generated} == prompts_of(standin)
+    assert await service.outside.database.fetchval("SELECT sum(repeated_renders) FROM generation_jobs") == 1
+
+
+async def test_an_accepted_prompt_whose_answer_is_lost_is_found_and_not_sent_again(
+    service: Service, standin: StandInProcess
+) -> None:
+    before = prompts_of(standin)
+    standin.faults(lose_next_replies=1)
+    service.start()
+    await service.request(segments=1)
+    [generated] = await service.until_generated(1)
+    assert prompts_of(standin) - before == {generated["prompt_id"]}
+
+
+async def test_a_failing_node_is_named_in_the_event_that_ends_the_chain(
+    service: Service, standin: StandInProcess
+) -> None:
+    standin.faults(fail_next_prompts=1, fail_class="KSampler", fail_kind="bad_value")
+    service.start()
+    await service.request(segments=2)
+
+    async def failed() -> bool:
+        return bool(await said(service.outside.database, "segment.failed"))
+
+    await service.until(failed)
+    [event] = await said(service.outside.database, "segment.failed")
+    assert event["failure"]["kind"] == "node_error" and "KSampler" in event["failure"]["node"]
+
+
+async def test_a_cancelled_request_leaves_the_render_server_idle(service: Service, standin: StandInProcess) -> None:
+    standin.faults(extra_seconds=30)
+    service.start()
+    request = await service.request(segments=1)
+    await service.until_attempts(submitted=1)
+    await service.outside.learn(GenerationCancelRequested(request_id=request.request_id, reason="enough"))
+
+    async def idle() -> bool:
+        queue = standin.request("GET", "/queue")[1]
+        return not queue["queue_running"] and not queue["queue_pending"]
+
+    await service.until(idle, seconds=20)
+    standin.request("DELETE", "/standin/faults")
+    await service.request(segments=1)
+    assert len(await service.until_generated(1)) == 1, "its place is free for the next job"
+
+
+async def test_a_killed_dispatch_leaves_no_decoder_behind_and_a_stopped_one_gives_its_job_back(
+    service: Service, standin: StandInProcess
+) -> None:
+    service.start()
+    await service.request(segments=1)
+    await service.until_generated(1)
+    decoders = service.children()
+    assert decoders
+    service.kill()
+    _, alive = psutil.wait_procs(decoders, timeout=10)
+    assert alive == []
+
+    standin.faults(extra_seconds=30)
+    service.start()
+    await service.request(segments=1)
+    await service.until_attempts(submitted=2)
+    service.kill(signal.SIGTERM)
+    assert await service.outside.database.fetchval("SELECT state FROM generation_jobs ORDER BY id DESC") == "queued"
