@@ -21,12 +21,8 @@ logger = logging.getLogger(__name__)
 COMMAND_TIMEOUT_SECONDS = 60
 """No statement of ours takes longer; a lock that is held longer is a defect that should show."""
 
-
 NOT_MADE_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
 """Before the first migration there is neither our database nor our role."""
-
-NOT_MIGRATED_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpecificationError)
-"""The server is there; the one-shot migration job, which makes the database and the roles, was not."""
 
 
 class DuplicateRequest(Exception):  # noqa: N818 - a client's repeat, not a failure
