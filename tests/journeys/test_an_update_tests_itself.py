@@ -92,8 +92,9 @@ def test_a_harmless_version_passes_and_becomes_the_new_baseline(player: Player, 
 
 def _with_newer_baseline(player: Player, reference: int, before: Json) -> Json | None:
     found = player.get(f"/api/regression/references/{reference}")
-    newer = found["status"] == "ready" and found["baseline"]["version"] > before["baseline"]["version"]
-    return found if newer else None
+    newest = found["baselines"][-1]
+    is_newer = newest["version"] > before["baselines"][-1]["version"] and newest["status"] == "ready"
+    return found if is_newer else None
 
 
 def test_a_newer_update_during_a_run_lets_both_finish_and_the_older_says_superseded(
