@@ -170,7 +170,7 @@ def _segment(segment: JsonObject) -> SegmentView:
     rows = sorted((_row(metric) for metric in segment.get("metrics") or ()), key=_row_order)
     return SegmentView(
         position=segment["position"],
-        verdict=segment.get("verdict") or "pending",
+        verdict=segment.get("verdict") or ("failed" if segment.get("failure") else "pending"),
         baseline_clip=segment.get("baseline_clip_sha256"),
         new_clip=segment.get("new_clip_sha256"),
         failure=_failure(segment.get("failure")),

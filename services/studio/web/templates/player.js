@@ -21,7 +21,7 @@ class Player {
     this.one(".jump").addEventListener("click", () => this.toWorst());
     this.one(".speed").addEventListener("change", event => this.videos.forEach(video => { video.playbackRate = Number(event.target.value); }));
     this.one(".wipe-at").addEventListener("input", event => this.one(".stage").style.setProperty("--wipe", event.target.value + "%"));
-    this.scrub.addEventListener("input", () => { this.pause(); this.seek(Number(this.scrub.value)); });
+    this.scrub.addEventListener("input", () => { const wanted = Number(this.scrub.value); this.pause(); this.seek(wanted); });
     this.root.querySelectorAll("[data-view]").forEach(button => button.addEventListener("click", () => this.view(button)));
     this.root.addEventListener("keydown", event => this.key(event));
     this.videos.forEach(video => video.addEventListener("seeked", () => this.show()));
