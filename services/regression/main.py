@@ -1,8 +1,11 @@
 """Composition root: settings, store, operations, one app."""
 
+from datetime import timedelta
+
 from services.regression.api import references_router, runs_router
 from services.regression.domain import errors
 from services.regression.handlers import Handlers, register
+from services.regression.operations.limits import Limits
 from services.regression.operations.wiring import Operations
 from services.regression.settings import Settings
 from services.regression.store import Store
@@ -27,7 +30,12 @@ PROBLEMS: tuple[tuple[type[Exception], int], ...] = (
 def build(settings: Settings) -> Chassis:
     chassis = Chassis(name="regression", settings=settings)
     store = Store(chassis.database)
-    operations = Operations.build(store=store, limits=settings.limits, now=utc_now)
+    limits = Limits(
+        render=timedelta(minutes=settings.render_deadline_minutes),
+        rollback=timedelta(minutes=settings.rollback_deadline_minutes),
+        remeasure=timedelta(minutes=settings.remeasure_deadline_minutes),
+    )
+    operations = Operations.build(store=store, limits=limits, now=utc_now)
     register(
         chassis.consumer,
         Handlers(

@@ -1,10 +1,7 @@
 """Settings of the regression service."""
 
-from datetime import timedelta
-
 from pydantic import Field
 
-from services.regression.operations.limits import Limits
 from shared.settings import ServiceSettings
 
 
@@ -39,11 +36,3 @@ class Settings(ServiceSettings):
         validation_alias="REGRESSION_SWEEP_SECONDS",
         description="how often overdue waits are looked for",
     )
-
-    @property
-    def limits(self) -> Limits:
-        return Limits(
-            render=timedelta(minutes=self.render_deadline_minutes),
-            rollback=timedelta(minutes=self.rollback_deadline_minutes),
-            remeasure=timedelta(minutes=self.remeasure_deadline_minutes),
-        )

@@ -37,7 +37,7 @@ class MetricThreshold(RequestModel):
 class Thresholds(RequestModel):
     """Overrides of the project's rules for one reference."""
 
-    metrics: Annotated[dict[MetricName, MetricThreshold], Field(default_factory=dict, max_length=100)]
+    metrics: dict[MetricName, MetricThreshold] = Field(default_factory=dict, max_length=100)
     confidence: Annotated[
         float | None, Field(gt=0.5, lt=1, allow_inf_nan=False, description="of the noise's prediction interval")
     ] = None

@@ -6,7 +6,7 @@ degraded makes the reference degraded, whatever the others gained.
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.regression.domain.baseline import Baseline, BaselineMetric, Reading, Render, ScoredSegment
@@ -152,6 +152,10 @@ def never_compared(reason: str) -> Judgement:
 def compare_segment(
     *, position: int, baseline: Mapping[str, BaselineMetric], new: ScoredSegment, rules: Rulebook
 ) -> SegmentComparison:
+    """A clip that could not be decoded has lost what it showed; a measurement that broke off says nothing about the
+    clip.
+    """
+    broke_off = new.not_measurable is not None and all(one.measured is None for one in new.readings.values())
     names = sorted(set(baseline) | set(new.readings))
     metrics = tuple(
         compare_metric(
@@ -163,7 +167,17 @@ def compare_segment(
         )
         for name in names
     )
+    if broke_off:
+        metrics = tuple(_broke_off(metric, new.not_measurable or "") for metric in metrics)
     return SegmentComparison(position=position, verdict=_verdict(metrics), metrics=metrics)
+
+
+def _broke_off(metric: MetricComparison, reason: str) -> MetricComparison:
+    if metric.change is Change.NOT_JUDGED:
+        return metric
+    return replace(
+        metric, change=Change.NOT_MEASURABLE, reason=f"the new clip could not be measured: {reason}", blocks=True
+    )
 
 
 def compare_metric(

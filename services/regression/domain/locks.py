@@ -24,7 +24,7 @@ def version_in(lock: Iterable[LockedVersion], asset_id: int) -> LockedVersion | 
     return next((locked for locked in lock if locked.asset_id == asset_id), None)
 
 
-def tests(lock: Iterable[LockedVersion], version: LockedVersion) -> bool:
+def would_test(lock: Iterable[LockedVersion], version: LockedVersion) -> bool:
     """True if rendering the lock with this version would test anything: it holds the asset at another version."""
     held = version_in(lock, version.asset_id)
     return held is not None and held.version_id != version.version_id

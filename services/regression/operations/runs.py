@@ -80,7 +80,7 @@ class Runs:
             Plan(
                 trigger=TRIGGERS[event.kind.value],
                 version=version,
-                references=[one for one in using if locks.tests(translate.lock_of(one.assets), version)],
+                references=[one for one in using if locks.would_test(translate.lock_of(one.assets), version)],
                 requested_by=event.updated_by,
                 previous_version_id=event.previous_version_id,
                 asset_sequence=event.sequence,

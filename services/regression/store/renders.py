@@ -205,11 +205,17 @@ class RenderStore(BaseStore):
         )
 
     async def save_scored(self, tx: Transaction, *, request_id: UUID, position: int, event: Json) -> None:
-        """The newest one stands: a clip may be measured again by a newer metric suite."""
+        """The newest one stands: a clip may be measured again by a newer metric suite.
+
+        Unless it was compared with another baseline than the clip was rendered for: anybody may ask for such a measure.
+        """
         await tx.connection.execute(
             """
             INSERT INTO render_segments (request_id, position, scored) VALUES ($1, $2, $3)
             ON CONFLICT (request_id, position) DO UPDATE SET scored = excluded.scored
+            WHERE render_segments.generated IS NULL
+               OR render_segments.generated ->> 'baseline_clip_sha256'
+                  IS NOT DISTINCT FROM excluded.scored ->> 'baseline_clip_sha256'
             """,
             request_id,
             position,
