@@ -107,9 +107,13 @@ def prepare(*, home: Path, log_file: Path, port: int, controller_port: int, heap
     """
     data = home / "data"
     home.mkdir(parents=True, exist_ok=True)
-    properties = home / "server.properties"
     template = Template((CONFIGURATION / "server.properties").read_text())
-    properties.write_text(template.substitute(port=port, controller_port=controller_port, data_dir=data))
+
+    def properties_for(folder: Path) -> str:
+        file = home / f"{folder.name}.properties"
+        file.write_text(template.substitute(port=port, controller_port=controller_port, data_dir=folder))
+        return str(file)
+
     base = [
         java(),
         f"-Xmx{heap_mebibytes}m",
@@ -122,13 +126,16 @@ def prepare(*, home: Path, log_file: Path, port: int, controller_port: int, heap
         "-cp",
         f"{jars()}{os.sep}*",
     ]
-    if not (data / "meta.properties").exists():
-        _format(base, properties)
-    return Launch(name="kafka", command=[*base, "kafka.Kafka", str(properties)], log_file=log_file, directory=home)
+    if not data.exists():
+        unfinished = home / "data.unfinished"
+        shutil.rmtree(unfinished, ignore_errors=True)
+        _format(base, properties_for(unfinished))
+        unfinished.rename(data)
+    return Launch(name="kafka", command=[*base, "kafka.Kafka", properties_for(data)], log_file=log_file, directory=home)
 
 
-def _format(base: list[str], properties: Path) -> None:
-    command = [*base, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", str(properties)]
+def _format(base: list[str], properties: str) -> None:
+    command = [*base, "kafka.tools.StorageTool", "format", "-t", CLUSTER_ID, "-c", properties]
     done = subprocess.run(command, capture_output=True, text=True, timeout=FORMAT_SECONDS)
     if done.returncode != 0:
         raise SetupProblem(

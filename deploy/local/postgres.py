@@ -76,9 +76,8 @@ def prepare(*, home: Path, log_file: Path, durable: bool = True, connections: in
     data = home / "data"
     home.mkdir(parents=True, exist_ok=True)
     privileges = _privileges(home)
-    for folder in (data, socket_directory(home)):
-        _own(folder, privileges)
-    if not (data / "PG_VERSION").exists():
+    _own(socket_directory(home))
+    if not data.exists():
         _create_cluster(data, privileges)
     settings = {
         "listen_addresses": "",
@@ -131,7 +130,7 @@ def _passable(folder: Path) -> bool:
     return all(part.stat().st_mode & stat.S_IXOTH for part in (folder.resolve(), *folder.resolve().parents))
 
 
-def _own(folder: Path, privileges: _Privileges) -> None:
+def _own(folder: Path) -> None:
     """Make the folder private to the server's account; a folder that somebody else put there is refused."""
     uid = pwd.getpwnam(UNPRIVILEGED).pw_uid if os.geteuid() == 0 else os.geteuid()
     folder.mkdir(mode=0o700, exist_ok=True)
@@ -144,6 +143,18 @@ def _own(folder: Path, privileges: _Privileges) -> None:
 
 
 def _create_cluster(data: Path, privileges: _Privileges) -> None:
+    """Beside its place, and moved there whole: an interrupted one is never mistaken for a finished one."""
+    unfinished = data.with_name("data.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    _own(unfinished)
+    _initdb(unfinished, privileges)
+    user = pwd.getpwuid(os.geteuid()).pw_name
+    _write(unfinished / "pg_hba.conf", "local all all peer map=rushes\n")
+    _write(unfinished / "pg_ident.conf", f'rushes "{user}" all\n')
+    unfinished.rename(data)
+
+
+def _initdb(data: Path, privileges: _Privileges) -> None:
     command = [*privileges.prefix, str(binaries() / "initdb"), "-D", str(data), "-U", SUPERUSER]
     done = subprocess.run(
         [*command, "--auth=peer", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync"],
@@ -161,9 +172,6 @@ def _create_cluster(data: Path, privileges: _Privileges) -> None:
             f"PostgreSQL could not create its data folder {data}: {(lines or ['no output'])[0][:300]}",
             "Look at the folder's owner and free space, or remove it with `make reset`",
         )
-    user = pwd.getpwuid(os.geteuid()).pw_name
-    _write(data / "pg_hba.conf", "local all all peer map=rushes\n")
-    _write(data / "pg_ident.conf", f'rushes "{user}" all\n')
 
 
 def _write(path: Path, text: str) -> None:

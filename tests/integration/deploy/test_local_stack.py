@@ -169,3 +169,18 @@ def test_a_stack_in_a_deep_folder_uses_short_sockets() -> None:
         finally:
             stack.reset()
         wait_until_gone(deep)
+
+
+def test_an_interrupted_first_start_is_begun_again() -> None:
+    with short_home() as home:
+        for server in SERVERS:
+            (home / server / "data.unfinished").mkdir(parents=True)
+        (home / topology.POSTGRES / "data.unfinished" / "PG_VERSION").write_text("18\n")
+        (home / topology.KAFKA / "data.unfinished" / "meta.properties").write_text("version=1\n")
+        stack = LocalStack(environment=stack_environment(home), attached=True, durable=False)
+        try:
+            stack.start(SERVERS)
+            stack.wait_ready(SERVERS, seconds=SECONDS)
+        finally:
+            stack.down()
+        wait_until_gone(home)
