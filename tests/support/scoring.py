@@ -1,0 +1,199 @@
+"""Scoring on a real database, with its Kafka side called by hand and its measuring process real or played."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+from services.scoring import domain
+from services.scoring.handlers import Handlers
+from services.scoring.operations import MeasuringOperations, SegmentOperations
+from services.scoring.store import GateStore, MeasurementStore, ScoreStore, SegmentStore
+from services.scoring.workers.measurement import MeasurementRequest
+from services.scoring.workers.measuring import MeasuringWorker, Pool
+from shared.cause import Cause
+from shared.contracts import topics
+from shared.contracts.base import Event
+from shared.contracts.scoring import IdentityBackendInfo, SegmentScored
+from shared.contracts.segment import SegmentGenerated
+from shared.ids import uuid7
+from shared.media import MediaStore
+from shared.postgres import Database
+from tests.support.clips import camera, clip, photograph
+
+METHOD = domain.Method(suite_version="test-1", identity_backend="face-region", identity_backend_version="1")
+BACKEND = IdentityBackendInfo(name="face-region", version="1", is_identity=False, notice="a test")
+GOOD_VALUES = {
+    "matches_request": 1.0,
+    "sharpness": 0.35,
+    "exposure": 0.45,
+    "clipping": 0.02,
+    "motion": 0.05,
+    "flicker": 0.0005,
+    "frozen_frames": 0.0,
+    "black_frames": 0.0,
+    "identity_similarity": 0.97,
+    "handover_ssim": 0.97,
+    "ssim_to_baseline": 0.98,
+}
+
+_numbers = count(1)
+
+
+def sha(number: int) -> str:
+    return f"{number:064x}"
+
+
+def delivered(event: Event) -> Cause:
+    """The cause of a first delivery."""
+    return Cause(
+        correlation_id=uuid7(),
+        actor="service:test",
+        event_id=uuid7(),
+        topic=topics.topic_of(event).name,
+        establishes=event.establishes(),
+    )
+
+
+def generated(**changes: Any) -> SegmentGenerated:
+    """A segment of its own, unless told otherwise; ids by hand make it a second event for the same thing."""
+    number = next(_numbers)
+    fields: dict[str, Any] = {
+        "scene_id": 1000 + number,
+        "segment_id": number,
+        "position": 1,
+        "segment_count": 3,
+        "version": 1,
+        "project_id": 1,
+        "character_id": 2,
+        "scene_type_id": 3,
+        "purpose": "scene",
+        "tier": "draft",
+        "request_id": None,
+        "last_frame_sha256": sha(1),
+        "seed_image_sha256": sha(2),
+        "source_image_sha256": sha(2),
+        "previous_clip_sha256": None,
+        "baseline_clip_sha256": None,
+        "expected": {"width": 192, "height": 192, "frames": 24, "fps": 16},
+        "parameters": {"seed": 1},
+        "assets": [],
+        "environment": {"engine": "test"},
+        "job_id": number,
+        "attempt": 1,
+        "prompt_id": uuid7(),
+        "server": "test",
+        "queued_seconds": 0,
+        "render_seconds": 1,
+        "generated_at": datetime(2026, 1, 1, tzinfo=UTC),
+    } | changes
+    fields["clip"] = {
+        "sha256": changes.get("clip_sha256", sha(10_000 + number)),
+        "size_bytes": 1,
+        "frame_digest": sha(3),
+        "width": 192,
+        "height": 192,
+        "frames": 24,
+        "fps": 16,
+        "duration_seconds": 1.5,
+    }
+    return SegmentGenerated.model_validate(fields)
+
+
+def good_measurement(**values: float | None) -> domain.Measurement:
+    return domain.Measurement(
+        readings={
+            name: domain.Reading(metric=name, value=value)
+            if value is not None
+            else domain.Reading(metric=name, not_measurable="not there")
+            for name, value in (GOOD_VALUES | values).items()
+        },
+        region=domain.SourceRegion(kind="face", box=(0.3, 0.1, 0.2, 0.2)),
+    )
+
+
+@dataclass
+class PlayedPool:
+    """Answers at once with what it is told, and remembers what it was asked."""
+
+    answer: Callable[[MeasurementRequest], domain.Measurement] = lambda request: good_measurement()
+    asked: list[MeasurementRequest] = field(default_factory=list)
+
+    async def measure(self, request: MeasurementRequest) -> tuple[domain.Measurement, float]:
+        self.asked.append(request)
+        return self.answer(request), 0.25
+
+
+class Scoring:
+    """The service without broker and HTTP: deliver events, let it work, see what it said."""
+
+    def __init__(self, database: Database, media: MediaStore, *, pool: Pool, method: domain.Method = METHOD) -> None:
+        self.database = database
+        self.media = media
+        self.segments, self.measurements = SegmentStore(database), MeasurementStore(database)
+        self.scores, self.gates = ScoreStore(database), GateStore(database)
+        self.woken = 0
+        self.measuring = MeasuringOperations(
+            segments=self.segments,
+            measurements=self.measurements,
+            scores=self.scores,
+            gates=self.gates,
+            identity=BACKEND,
+            lease_seconds=30,
+            announce=lambda: None,
+        )
+        self.operations = SegmentOperations(
+            segments=self.segments,
+            measurements=self.measurements,
+            scores=self.scores,
+            gates=self.gates,
+            method=method,
+            wake=self._wake,
+        )
+        self.handlers = Handlers(self.operations)
+        self.worker = MeasuringWorker(operations=self.measuring, media=media, pool=pool, lease_seconds=30)
+        self._seen = 0
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    async def deliver(self, *events: Event, cause: Cause | None = None) -> None:
+        for event in events:
+            name = topics.topic_of(event).name.replace(".", "_")
+            handler: Callable[[Any, Cause], Awaitable[None]] = getattr(self.handlers, name)
+            await handler(event, cause or delivered(event))
+
+    async def work(self) -> None:
+        """Until there is nothing to do."""
+        while await self.worker.step():
+            pass
+        while await self.measuring.say_one():
+            pass
+
+    async def said(self) -> list[SegmentScored]:
+        """What was said since the last look."""
+        rows = await self.database.fetch(
+            "SELECT seq, type, payload FROM outbox WHERE seq > $1 ORDER BY seq", self._seen
+        )
+        self._seen = max([self._seen, *(row["seq"] for row in rows)])
+        assert all(row["type"] == "segment.scored" for row in rows)
+        return [SegmentScored.model_validate(row["payload"]) for row in rows]
+
+    async def count(self, table: str) -> int:
+        number: int = await self.database.fetchval(f"SELECT count(*) FROM {table}")
+        return number
+
+
+async def stored_clip(media: MediaStore, folder: Path, name: str = "astronaut", **options: Any) -> str:
+    path = clip(folder / f"{uuid7()}.mp4", camera(photograph(name), **options))
+    return await media.put_file(path)
+
+
+async def correlation_of(database: Database, event: SegmentScored) -> UUID:
+    headers: dict[str, str] = await database.fetchval(
+        "SELECT headers FROM outbox WHERE payload->>'segment_id' = $1 ORDER BY seq DESC LIMIT 1", str(event.segment_id)
+    )
+    return UUID(headers["ce_correlationid"])

@@ -1,0 +1,141 @@
+"""Measuring processes: what goes through the pipe comes out the same, and a process that dies costs one request."""
+
+import asyncio
+import os
+import signal
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from services.scoring.adapters.identity import FaceRegionBackend
+from services.scoring.domain import Expectation, SourceRegion, given_up, unmeasurable
+from services.scoring.workers.measurement import MeasurementRequest, measure
+from services.scoring.workers.messages import answer_line, answer_of, failure_line, request_line, request_of
+from services.scoring.workers.pool import MeasuringBrokeOffError, MeasuringProcess, ProcessPool
+from tests.support.clips import camera, clip, photograph
+
+EXPECTED = Expectation(width=192, height=192, frames=6, fps=16)
+
+
+@pytest.fixture(scope="module")
+def request_(tmp_path_factory: pytest.TempPathFactory) -> MeasurementRequest:
+    folder = tmp_path_factory.mktemp("clips")
+    Image.fromarray(photograph("astronaut")).save(folder / "source.png")
+    path = clip(folder / "clip.mp4", camera(photograph("astronaut"), frames=6))
+    return MeasurementRequest(clip=path, expected=EXPECTED, source_image=folder / "source.png", baseline_clip=path)
+
+
+def test_requests_and_answers_survive_the_pipe(request_: MeasurementRequest) -> None:
+    full = MeasurementRequest(
+        clip=Path("a"),
+        expected=EXPECTED,
+        source_image=Path("b"),
+        known_region=SourceRegion(kind="face", box=(0.1, 0.2, 0.3, 0.4)),
+        previous_clip=Path("c"),
+        baseline_clip=Path("d"),
+        absent=(("handover_ssim", "gone"),),
+    )
+    assert request_of(request_line(full)) == full
+    assert request_of(request_line(request_)) == request_
+    measured = measure(request_, identity=FaceRegionBackend())
+    assert answer_of(answer_line(measured, seconds=1.5)) == (measured, 1.5)
+    nothing = unmeasurable("no", decodable=False)
+    assert answer_of(answer_line(nothing, seconds=0.0)) == (nothing, 0.0)
+    assert answer_of(failure_line("out of memory")) == "out of memory"
+    for line in (request_line(full), answer_line(measured, seconds=1), failure_line("two\nlines")):
+        assert line.count(b"\n") == 1 and line.endswith(b"\n")
+
+
+async def test_a_real_process_measures_what_the_function_measures(request_: MeasurementRequest) -> None:
+    pool = ProcessPool(size=1, deadline_seconds=60, memory_limit_bytes=4 * 1024**3)
+    try:
+        measured, seconds = await pool.measure(request_)
+        again, _ = await pool.measure(request_)
+    finally:
+        await pool.stop()
+    assert measured == again == measure(request_, identity=FaceRegionBackend())
+    assert seconds > 0
+
+
+def played(script: str) -> MeasuringProcess:
+    return MeasuringProcess((sys.executable, "-c", script))
+
+
+ECHO_UNMEASURABLE = """
+import sys
+from services.scoring.domain import unmeasurable
+from services.scoring.workers.messages import answer_line
+for line in sys.stdin.buffer:
+    sys.stdout.buffer.write(answer_line(unmeasurable("echo", decodable=True), seconds=0.0)); sys.stdout.flush()
+"""
+
+
+async def test_a_process_that_dies_over_a_request_says_how_and_the_next_one_is_fresh(
+    request_: MeasurementRequest, tmp_path: Path
+) -> None:
+    once = tmp_path / "once"
+    process = played(
+        f"import os, pathlib\nonce = pathlib.Path({str(once)!r})\nimport sys\n"
+        "if not once.exists():\n    once.touch(); sys.stdin.readline(); os.kill(os.getpid(), 11)\n" + ECHO_UNMEASURABLE
+    )
+    try:
+        with pytest.raises(MeasuringBrokeOffError, match="signal 11"):
+            await process.ask(request_, deadline_seconds=30)
+        answer, _ = await process.ask(request_, deadline_seconds=30)
+        assert answer.not_measurable == "echo"
+    finally:
+        await process.stop()
+
+
+async def test_a_process_that_hangs_is_killed_at_the_deadline(request_: MeasurementRequest) -> None:
+    process = played("import time\ntime.sleep(600)")
+    with pytest.raises(MeasuringBrokeOffError, match=r"no answer within 0\.5 s"):
+        await process.ask(request_, deadline_seconds=0.5)
+    assert process._process is None
+
+
+async def test_a_failure_that_the_process_reports_is_the_reason(request_: MeasurementRequest) -> None:
+    script = 'import sys\nsys.stdin.readline()\nprint(\'{"failure": "measuring needed more memory"}\', flush=True)'
+    process = played(script)
+    with pytest.raises(MeasuringBrokeOffError, match="more memory"):
+        await process.ask(request_, deadline_seconds=30)
+    await process.stop()
+
+
+async def test_the_process_ends_with_its_input_and_ignores_a_terminal_signal(request_: MeasurementRequest) -> None:
+    child = await asyncio.create_subprocess_exec(
+        sys.executable,
+        "-m",
+        "services.scoring.workers.child",
+        str(4 * 1024**3),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert child.stdin is not None and child.stdout is not None
+    child.stdin.write(request_line(request_))
+    assert isinstance(answer_of(await child.stdout.readline()), tuple)
+    os.kill(child.pid, signal.SIGINT)
+    os.kill(child.pid, signal.SIGTERM)
+    child.stdin.write(request_line(request_))
+    assert isinstance(answer_of(await child.stdout.readline()), tuple)
+    child.stdin.close()
+    assert await asyncio.wait_for(child.wait(), 30) == 0
+
+
+async def test_a_pool_hands_out_each_process_to_one_request_at_a_time(request_: MeasurementRequest) -> None:
+    pool = ProcessPool(size=2, deadline_seconds=60, memory_limit_bytes=4 * 1024**3)
+    try:
+        answers = await asyncio.gather(*(pool.measure(request_) for _ in range(4)))
+    finally:
+        await pool.stop()
+    assert all(answer[0] == answers[0][0] for answer in answers)
+
+
+def test_questions_are_given_up_after_few_crashes_or_many_lost_leases() -> None:
+    assert given_up(claims=1, crashes=0) is None
+    assert given_up(claims=3, crashes=2) is None
+    assert given_up(claims=3, crashes=3, reason="signal 11") == "measuring broke off 3 times: signal 11"
+    assert given_up(claims=30, crashes=0) is None
+    assert given_up(claims=31, crashes=0) == "measuring was begun 30 times and never ended"
