@@ -90,7 +90,7 @@ async def test_a_release_that_drifts_the_face_is_degraded_and_the_report_says_wh
     assert report["stage_seconds"]["render"] == pytest.approx(6.0)
 
 
-@pytest.mark.parametrize("seed", range(8))
+@pytest.mark.parametrize("seed", range(4))
 async def test_order_and_repetition_of_answers_do_not_matter(world: World, seed: int) -> None:
     await world.reference(101, renderer=Renderer(world, seed=seed, doubled=True))
     await world.reference(102, renderer=Renderer(world, seed=seed + 100, doubled=True))
