@@ -23,6 +23,7 @@ from tests.support.dispatch import (
     asset_updated,
     character_updated,
     generation_requested,
+    project_updated,
     said,
     scene_type_updated,
     version_published,
@@ -83,12 +84,19 @@ async def test_swapped_updates_leave_the_newer_one(dispatch: Dispatch) -> None:
     await dispatch.learn(
         character_updated(seed_image, name="new", sequence=3),
         character_updated(seed_image, name="old", sequence=2),
+        project_updated(name="new", sequence=3),
+        project_updated(name="old", sequence=2),
+        scene_type_updated(name="new", sequence=3),
+        scene_type_updated(name="old", sequence=2),
         version_published(version_id=101, version=2),
         asset_updated(version_id=101, sequence=3),
         asset_updated(version_id=100, sequence=2),
     )
     character = await dispatch.store.character(CHARACTER)
     assert character is not None and character.name == "new"
+    scene_type = await dispatch.store.scene_type(SCENE_TYPE)
+    assert scene_type is not None and scene_type.name == "new"
+    assert await dispatch.database.fetchval("SELECT name FROM projects WHERE id = $1", PROJECT) == "new"
     [active] = await dispatch.store.active_versions([WORKFLOW])
     assert active.id == 101
 

@@ -10,12 +10,32 @@ import pytest
 
 from services.dispatch.adapters.render_server import TransientRenderError
 from services.dispatch.domain.errors import LeaseLost
-from services.dispatch.domain.jobs import JobState, prompt_id_of
-from services.dispatch.domain.scenes import SceneState
+from services.dispatch.domain.jobs import Failure, JobState, prompt_id_of
+from services.dispatch.domain.scenes import Clip, Render, SceneState
 from services.dispatch.operations.assignments import Assignment
 from shared.contracts.generation import GenerationCancelRequested
 from shared.media import MediaStore
 from tests.support.dispatch import PATIENCE, Dispatch, FakeRenderServer, generation_requested, said
+
+
+A_RENDER = Render(
+    clip=Clip(
+        sha256="a" * 64,
+        size_bytes=1,
+        frame_digest="a" * 64,
+        last_frame_sha256="a" * 64,
+        width=64,
+        height=64,
+        frames=1,
+        fps=12.0,
+        duration_seconds=0.1,
+    ),
+    parameters={"seed": 1},
+    environment={"engine": "Fake 1"},
+    seed_image_sha256="a" * 64,
+    attempt=1,
+    render_seconds=1.0,
+)
 
 
 @pytest.fixture
@@ -128,6 +148,12 @@ async def test_of_two_workers_with_one_job_only_the_holder_of_the_lease_can_adop
         await dispatch.renders.open_attempt(late, server="a")
     with pytest.raises(LeaseLost):
         await dispatch.renders.lost(late, [])
+    [attempt] = await dispatch.store.attempts_of(late.job.id)
+    with pytest.raises(LeaseLost):
+        await dispatch.renders.adopt(late, attempt, A_RENDER)
+    with pytest.raises(LeaseLost):
+        await dispatch.renders.failed(late, attempt, Failure(kind="timeout", message="late", permanent=True))
+    assert await said(dispatch.database, "segment.failed") == []
     assert len(await said(dispatch.database, "segment.generated")) == 1
 
 

@@ -89,7 +89,7 @@ def test_a_lora_the_graph_cannot_be_told_about_is_refused() -> None:
 
 
 def test_the_fingerprint_names_every_model_file_and_knows_the_checksums_of_our_assets() -> None:
-    assets = [
+    assets: list[dict[str, Any]] = [
         {"kind": "lora", "file_name": "Look.SafeTensors", "checksum": "c" * 64},
         {"kind": "workflow", "file_name": None},
     ]
