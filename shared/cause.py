@@ -17,7 +17,7 @@ class IdempotencyKey:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Cause:
-    """`event_id` is set when a delivered event is the cause: then it opens the inbox, so one event is one transaction."""
+    """`event_id` is set when a delivered event is the cause: it opens the inbox, so one event is one transaction."""
 
     correlation_id: UUID
     actor: str

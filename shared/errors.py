@@ -5,7 +5,7 @@ class TransientError(Exception):
     """Something is away that will come back (database, broker, media store): try again for ever, in order."""
 
 
-class NotYetKnown(Exception):  # noqa: N818 - it is not an error: the fact is on its way
+class NotYetKnown(Exception):
     """A fact this event refers to has not arrived. `fact` is named as `Event.establishes` names it: 'character:12'."""
 
     def __init__(self, fact: str) -> None:
@@ -13,5 +13,5 @@ class NotYetKnown(Exception):  # noqa: N818 - it is not an error: the fact is on
         self.fact = fact
 
 
-class AlreadyHandled(Exception):  # noqa: N818 - the normal end of a second delivery
+class AlreadyHandled(Exception):
     """This event was handled before; its effect stands. Raised by the transaction, swallowed by the delivery policy."""

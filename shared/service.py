@@ -35,8 +35,8 @@ HOUSEKEEPING_SECONDS = 3600.0
 class Chassis:
     """Owns the lifetimes: database and schema first, then the service's own start, then events, work and the relay.
 
-    The HTTP port opens at once; `/readyz` says what is still missing. A shutdown stops taking events, drains the workers
-    while the relay says what they leave, and closes.
+    The HTTP port opens at once; `/readyz` says what is still missing. A shutdown stops taking events, drains the
+    workers while the relay says what they leave, and closes.
     """
 
     def __init__(self, *, name: str, settings: ServiceSettings) -> None:

@@ -18,7 +18,7 @@ FAILURE_PAUSE_SECONDS = 1.0
 
 
 class Worker:
-    """`concurrency` loops over one step. One that raises is logged and tried again after a pause; leases do the rest."""
+    """`concurrency` loops over one step. One that raises is logged and tried again after a pause."""
 
     def __init__(self, *, name: str, step: Step, concurrency: int, poll_seconds: float) -> None:
         self._name = name

@@ -16,7 +16,7 @@ class UpdateCause(StrEnum):
 
 
 class AssetVersionPublished(Event):
-    """A version exists, for ever and unchanged. `graph` and `bindings` are set for workflows, `file_name` for the others."""
+    """A version exists, for ever unchanged. `graph` and `bindings` are set for workflows, `file_name` for the others."""
 
     key_field: ClassVar[str] = "version_id"
 

@@ -28,5 +28,5 @@ class Event(Contract):
         return str(getattr(self, self.key_field))
 
     def establishes(self) -> tuple[str, ...]:
-        """Names of facts that this event brings, as `NotYetKnown` names them; parked events waiting for one are replayed."""
+        """Facts that this event brings, named as `NotYetKnown` names them; events parked for one are replayed."""
         return ()

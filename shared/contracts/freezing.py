@@ -1,6 +1,6 @@
 """The frozen JSON Schema of every event, and what counts as a breaking change of one.
 
-`python -m shared.contracts.freezing` freezes events that have no schema yet, and compatible additions to those that have one.
+`python -m shared.contracts.freezing` freezes events that have no schema yet, and compatible additions to those that do.
 A breaking change is refused: it needs a new topic.
 """
 
@@ -23,7 +23,8 @@ def frozen_topics() -> dict[str, Topic[Any]]:
 
 
 def schema_of(topic: Topic[Any]) -> dict[str, Any]:
-    return topic.event.model_json_schema()
+    schema: dict[str, Any] = topic.event.model_json_schema()
+    return schema
 
 
 def frozen_schema(name: str) -> dict[str, Any]:

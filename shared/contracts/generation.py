@@ -28,7 +28,7 @@ class SegmentOrder(Contract):
 
 
 class GenerationRequested(Event):
-    """Render a chain of segments. Segment 1 starts from `seed_image_sha256`, each next one from the last frame before it.
+    """Render a chain of segments. Segment 1 starts from `seed_image_sha256`, each next one from the last frame.
 
     Answered by one `segment.generated` per position, or by one `segment.failed` that ends the chain.
     """

@@ -66,7 +66,7 @@ class SegmentGenerated(Event):
 
 
 class SegmentFailed(Event):
-    """A render that will not happen, after all its attempts; it ends its chain, so later positions do not come either."""
+    """A render that will not happen, after all its attempts. It ends its chain: later positions do not come either."""
 
     key_field: ClassVar[str] = "scene_id"
 

@@ -92,7 +92,8 @@ def problems_of_bindings(graph: dict[str, Any], bindings: Bindings) -> list[str]
         elif bound.input not in node["inputs"]:
             known = ", ".join(sorted(node["inputs"])) or "none"
             problems.append(
-                f"binding {name} names input {bound.input!r} of node {bound.node!r} ({node['class_type']}); its inputs: {known}"
+                f"binding {name} names input {bound.input!r} of node {bound.node!r} ({node['class_type']}); "
+                f"its inputs: {known}"
             )
         elif problem := _problem_of_type(name, node["inputs"][bound.input]):
             problems.append(f"binding {name} (node {bound.node!r}, input {bound.input!r}): {problem}")

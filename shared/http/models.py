@@ -29,7 +29,7 @@ class Page(BaseModel, Generic[T]):
 
 
 class PageQuery:
-    """`limit` and `cursor` of a list request. A cursor is opaque to clients: it holds the last id of the page before."""
+    """`limit` and `cursor` of a list request. A cursor is opaque to clients; it holds the last id before."""
 
     def __init__(
         self,

@@ -18,7 +18,7 @@ logger = logging.getLogger(__name__)
 MEDIA_TYPE = "application/problem+json"
 
 
-class Problem(Exception):  # noqa: N818 - RFC 9457 calls it a problem
+class Problem(Exception):
     """An error answer. `detail` says what to change."""
 
     def __init__(self, status: int, title: str, detail: str, **extra: Any) -> None:

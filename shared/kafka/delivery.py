@@ -1,10 +1,10 @@
 """The delivery policy, written once: what happens to a message that a handler takes, delays or cannot take.
 
 * handled, handled before, or not for us: the offset is committed;
-* `TransientError`, or the database or broker away: the partition is paused and the message comes again, for ever;
+* `TransientError`, or database or broker away: the partition is paused and the message comes again, for ever;
 * `NotYetKnown`: the message is parked in the database and replayed when its fact comes, dead-lettered at a deadline;
-* anything else: the message goes to the dead letters, up to a limit; beyond it the partition stops, so that a bad release
-  does not empty a topic.
+* anything else: the message goes to the dead letters, up to a limit; beyond it the partition stops, so that a bad
+  release does not empty a topic.
 """
 
 import logging
@@ -66,7 +66,7 @@ class Delivery:
         self.stopped_because: str | None = None
 
     def on(self, topic: Topic[E], handler: Handler[E]) -> None:
-        """Register the one handler of a topic. Raises ValueError when this service is not among the topic's consumers."""
+        """Register the one handler of a topic. Raises ValueError unless this service is among the topic's consumers."""
         if self._service not in topic.consumers:
             raise ValueError(f"the registry does not name {self._service} as a consumer of {topic.name}")
         if topic.name in self._handlers:

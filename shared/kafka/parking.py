@@ -9,7 +9,7 @@ from shared.kafka.message import Message
 from shared.postgres import Database
 
 REPLAY_SECONDS = 5.0
-"""A fact that arrives replays its events at once; this slower beat covers a fact that commits while its event is being parked."""
+"""A fact that arrives replays its events at once; this beat covers one that commits while its event is being parked."""
 
 BATCH = 50
 

@@ -25,8 +25,8 @@ SENT_IS_KEPT_DAYS = 7
 class Relay:
     """At most one relay per schema is active: the one that holds the schema's advisory lock.
 
-    Rows are chosen because they are unpublished, never by a cursor over `seq`: insertion order is not commit order. A crash
-    between publishing and marking repeats events; the consumers' inboxes make that harmless.
+    Rows are chosen because they are unpublished, never by a cursor over `seq`: insertion order is not commit order. A
+    crash between publishing and marking repeats events; the consumers' inboxes make that harmless.
     """
 
     def __init__(self, *, database: Database, bootstrap: str, prefix: str) -> None:

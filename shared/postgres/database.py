@@ -25,7 +25,7 @@ NOT_MADE_YET = (asyncpg.InvalidCatalogNameError, asyncpg.InvalidAuthorizationSpe
 """Before the first migration there is neither our database nor our role."""
 
 
-class DuplicateRequest(Exception):  # noqa: N818 - a client's repeat, not a failure
+class DuplicateRequest(Exception):
     """The request's Idempotency-Key was used before; what it did stands."""
 
 
@@ -38,7 +38,7 @@ class Transaction:
         self._service = service
 
     async def emit(self, event: Event, topic: Topic[Any] | None = None) -> None:
-        """Say an event when this transaction commits. Lock the event's aggregate first: that is what keeps its order."""
+        """Say an event when this transaction commits. Lock the event's aggregate first: that keeps its order."""
         topic = topic or topic_of(event)
         headers = headers_of(event, topic=topic, cause=self.cause, source=self._service)
         await self.connection.execute(

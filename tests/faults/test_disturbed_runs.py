@@ -10,7 +10,7 @@ import httpx
 import pytest
 
 from deploy.local.stack import LocalStack
-from tests.support.disturbing import Disturber, Kill, adoption_problems, outcome_of, plan_kills
+from tests.support.disturbing import AT_THE_SERVER, Disturber, Kill, adoption_problems, outcome_of, plan_kills
 from tests.support.playing import DRIFTING, Json, Player, Studio, prompt_ids
 
 SEED = 20261121
@@ -54,9 +54,7 @@ class Campaign:
 def campaign(stack: LocalStack) -> Iterator[Campaign]:
     player, disturber = Player(stack), Disturber(stack)
     studio = player.set_up(name=f"faults-{secrets.token_hex(3)}", parameters=SMALLEST)
-    scenes = [player.render_scene(studio, name=f"scene {index}", seed=100 + index) for index in range(REFERENCES)]
-    for scene in scenes:
-        player.make_reference(studio, scene)
+    player.make_references(studio, seeds=range(100, 100 + REFERENCES))
     version = player.publish(studio, f"{studio.lora}-drifting", DRIFTING)["id"]
     report = player.report(player.run_of_version(version)["id"])
     faults(stack, extra_seconds=RENDER_SECONDS)
@@ -71,34 +69,26 @@ def faults(stack: LocalStack, **wanted: Any) -> None:
     httpx.post(f"{stack.site.render_servers()[0]}/standin/faults", json=wanted, timeout=10).raise_for_status()
 
 
-def kill_through(campaign: Campaign, kills: list[tuple[str, str]]) -> list[Kill]:
-    """Carry out the kills during runs, starting another run whenever one has ended; check every run."""
+def kill_through(campaign: Campaign, planned: list[Kill]) -> list[Kill]:
+    """Carry out every planned kill, as its moment comes, in one run after another; check every run."""
     done: list[Kill] = []
-    while len(done) < len(kills):
+    while planned:
         run = campaign.start()
-        while len(done) < len(kills) and not _is_over(campaign, run):
-            service, moment = kills[len(done)]
-            done.append(campaign.disturber.kill_at(service, moment, within_seconds=10))
+        while planned and (kill := campaign.disturber.kill_at_next(planned, run=run)) is not None:
+            planned.remove(kill)
+            done.append(kill)
         campaign.check(run)
     return done
 
 
-def _is_over(campaign: Campaign, run: int) -> bool:
-    found = campaign.disturber.query("SELECT status FROM regression.regression_runs WHERE id = $1", run)
-    return found[0]["status"] not in {"pending", "running"}
-
-
 def test_six_kills_in_different_states_change_nothing(campaign: Campaign) -> None:
     kills = kill_through(campaign, plan_kills(seed=SEED, per_service=2))
-    assert len(kills) == 6
-    assert sum(kill.hit for kill in kills) >= 5, kills
+    assert len(set(kills)) == 6
 
 
 def test_a_kafka_outage_of_twenty_seconds_changes_nothing(campaign: Campaign) -> None:
     run = campaign.start()
-    campaign.disturber.query_until(
-        "SELECT 1 FROM dispatch.generation_attempts WHERE state = 'submitted'", within_seconds=30
-    )
+    campaign.disturber.wait_for(AT_THE_SERVER)
     campaign.stack.stop("kafka")
     time.sleep(OUTAGE_SECONDS)
     campaign.stack.start_process("kafka")
@@ -107,9 +97,7 @@ def test_a_kafka_outage_of_twenty_seconds_changes_nothing(campaign: Campaign) ->
 
 def test_a_postgres_restart_changes_nothing(campaign: Campaign) -> None:
     run = campaign.start()
-    campaign.disturber.query_until(
-        "SELECT 1 FROM dispatch.generation_attempts WHERE state = 'submitted'", within_seconds=30
-    )
+    campaign.disturber.wait_for(AT_THE_SERVER)
     campaign.stack.restart("postgres")
     campaign.stack.wait_ready()
     campaign.check(run)
@@ -117,9 +105,7 @@ def test_a_postgres_restart_changes_nothing(campaign: Campaign) -> None:
 
 def test_a_stand_in_that_restarts_and_loses_its_queue_changes_nothing(campaign: Campaign) -> None:
     run = campaign.start()
-    campaign.disturber.query_until(
-        "SELECT 1 FROM dispatch.generation_attempts WHERE state = 'submitted'", within_seconds=30
-    )
+    campaign.disturber.wait_for(AT_THE_SERVER)
     campaign.stack.kill("comfyui_standin")
     campaign.stack.wait_ready(["comfyui_standin"])
     faults(campaign.stack, extra_seconds=RENDER_SECONDS)
@@ -141,12 +127,9 @@ def test_two_dozen_kills_change_nothing(campaign: Campaign, pytestconfig: pytest
         f"`make faults`, seed {SEED + 1}: every run ended with the verdicts, frames and numbers",
         f"of an undisturbed one; {len(kills)} SIGKILLs in {time.monotonic() - started:.0f} s.",
         "",
-        "| # | service | killed when | was in that state |",
-        "|---|---|---|---|",
-        *(
-            f"| {number} | {kill.service} | {kill.moment} | {'yes' if kill.hit else 'no'} |"
-            for number, kill in enumerate(kills, start=1)
-        ),
+        "| # | service | killed when |",
+        "|---|---|---|",
+        *(f"| {number} | {kill.service} | {kill.moment} |" for number, kill in enumerate(kills, start=1)),
         "",
     ]
     (pytestconfig.rootpath / "bench" / "results" / "faults.md").write_text("\n".join(lines))

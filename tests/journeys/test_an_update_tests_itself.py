@@ -20,7 +20,7 @@ def player(stack: LocalStack) -> Iterator[Player]:
 def studio(player: Player) -> Studio:
     """A studio with one reference, its baseline captured."""
     studio = player.set_up(name=f"journey-{secrets.token_hex(3)}")
-    player.make_reference(studio, player.render_scene(studio, name="quay", seed=11))
+    player.make_reference(studio, seed=11)
     return studio
 
 
@@ -124,7 +124,7 @@ def test_a_second_reference_for_the_same_scene_is_refused(player: Player, studio
 
 def test_a_character_deleted_during_a_run_ends_it_and_the_report_says_so(player: Player) -> None:
     studio = player.set_up(name=f"leaving-{secrets.token_hex(3)}")
-    player.make_reference(studio, player.render_scene(studio, name="pier", seed=5))
+    player.make_reference(studio, seed=5)
     run = player.post("/api/regression/run", {"reference_ids": studio.references})["id"]
     player.delete(f"/api/characters/{studio.character}")
     report = player.report(run)

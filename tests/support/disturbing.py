@@ -44,6 +44,10 @@ MOMENTS: dict[str, dict[str, str]] = {
 }
 """States of the work in which a process is killed, as a superuser sees them."""
 
+RUN_IS_OPEN = "SELECT 1 FROM regression.regression_runs WHERE id = $1 AND status IN ('pending', 'running')"
+
+AT_THE_SERVER = MOMENTS["dispatch"]["a prompt is at the server"]
+
 LOOK_SECONDS = 0.005
 
 
@@ -51,52 +55,58 @@ LOOK_SECONDS = 0.005
 class Kill:
     service: str
     moment: str
-    hit: bool
-    """Whether the moment was there; when a run ended before it came, the process was killed all the same."""
 
 
-def plan_kills(*, seed: int, per_service: int) -> list[tuple[str, str]]:
-    """Each service `per_service` times, in a seeded order, in as many different states as it has."""
-    chosen: list[tuple[str, str]] = []
+def plan_kills(*, seed: int, per_service: int) -> list[Kill]:
+    """Each service `per_service` times, in as many different states as it has; the seed orders and chooses."""
+    planned: list[Kill] = []
     source = random.Random(seed)
     for service, moments in MOMENTS.items():
         names = list(moments)
         source.shuffle(names)
-        chosen += [(service, names[index % len(names)]) for index in range(per_service)]
-    source.shuffle(chosen)
-    return chosen
+        planned += [Kill(service=service, moment=names[index % len(names)]) for index in range(per_service)]
+    source.shuffle(planned)
+    return planned
 
 
 class Disturber:
     def __init__(self, stack: LocalStack) -> None:
         self._stack = stack
-        self._dsn = stack.site.admin_database_url()
+        self._dsn = databases.on_database(stack.site.admin_database_url(), DATABASE)
 
-    def kill_at(self, service: str, moment: str, *, within_seconds: float) -> Kill:
-        """SIGKILL a service the instant its work is in that state, and wait until its successor is ready."""
-        hit = self.query_until(MOMENTS[service][moment], within_seconds=within_seconds)
-        self._stack.kill(service)
-        self._stack.wait_ready([service])
-        return Kill(service=service, moment=moment, hit=hit)
+    def kill_at_next(self, planned: list[Kill], *, run: int) -> Kill | None:
+        """SIGKILL the first service whose work is in a planned state; None when the run ended before one came.
 
-    def query_until(self, sql: str, *, within_seconds: float) -> bool:
-        async def look() -> bool:
-            connection = await asyncpg.connect(databases.on_database(self._dsn, DATABASE))
-            try:
-                deadline = time.monotonic() + within_seconds
-                while time.monotonic() < deadline:
-                    if await connection.fetchval(sql):
-                        return True
-                    await asyncio.sleep(LOOK_SECONDS)
-                return False
-            finally:
-                await connection.close()
+        Its successor is ready when this returns.
+        """
+        kill = asyncio.run(self._next(planned, run))
+        if kill is not None:
+            self._stack.kill(kill.service)
+            self._stack.wait_ready([kill.service])
+        return kill
 
-        return asyncio.run(look())
+    async def _next(self, planned: list[Kill], run: int) -> Kill | None:
+        connection = await asyncpg.connect(self._dsn)
+        try:
+            while await connection.fetchval(RUN_IS_OPEN, run):
+                for kill in planned:
+                    if await connection.fetchval(MOMENTS[kill.service][kill.moment]):
+                        return kill
+                await asyncio.sleep(LOOK_SECONDS)
+            return None
+        finally:
+            await connection.close()
+
+    def wait_for(self, sql: str, *, within_seconds: float = 60) -> None:
+        """Until the query finds a row."""
+        deadline = time.monotonic() + within_seconds
+        while not self.query(sql):
+            assert time.monotonic() < deadline, f"did not come: {sql}"
+            time.sleep(LOOK_SECONDS)
 
     def query(self, sql: str, *args: Any) -> list[Json]:
         async def ask() -> list[Json]:
-            connection = await asyncpg.connect(databases.on_database(self._dsn, DATABASE))
+            connection = await asyncpg.connect(self._dsn)
             try:
                 return [dict(row) for row in await connection.fetch(sql, *args)]
             finally:

@@ -3,7 +3,7 @@
 import hashlib
 import io
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -155,20 +155,32 @@ class Player:
             for name in self.stack.site.standins()
         ]
 
-    def render_scene(self, studio: Studio, *, name: str, seed: int) -> int:
-        """Create a scene as soon as its facts have arrived at dispatch, and wait until it is finished."""
+    def make_reference(self, studio: Studio, *, seed: int) -> int:
+        return self.make_references(studio, seeds=[seed])[0]
+
+    def make_references(self, studio: Studio, *, seeds: Iterable[int]) -> list[int]:
+        """Render one scene per seed, designate each as a reference, and wait for all the baselines."""
+        scenes = [self.start_scene(studio, seed=seed) for seed in seeds]
+        for scene in scenes:
+            self.wait(f"scene {scene}", lambda scene=scene: self._scene_is_finished(scene))  # type: ignore[misc]
+        references = [self._designate(scene) for scene in scenes]
+        for reference in references:
+            self.wait(f"the baseline of {reference}", lambda one=reference: self._is_ready(one))  # type: ignore[misc]
+        studio.scenes += scenes
+        studio.references += references
+        return references
+
+    def start_scene(self, studio: Studio, *, seed: int) -> int:
+        """Create a scene as soon as its facts have arrived at dispatch."""
         body = {
-            "name": name,
+            "name": f"seed {seed}",
             "character_id": studio.character,
             "scene_type_id": studio.scene_type,
             "workflow_id": studio.workflow,
             "lora_id": studio.lora,
             "seed": seed,
         }
-        scene = self.wait("a scene's facts", lambda: self._created("/api/scenes", body))["id"]
-        self.wait(f"scene {scene}", lambda: self._scene_is_finished(scene))
-        studio.scenes.append(scene)
-        return int(scene)
+        return int(self.wait("a scene's facts", lambda: self._created("/api/scenes", body))["id"])
 
     def _created(self, path: str, body: Json) -> Json | None:
         answer = self.http.post(path, json=body)
@@ -183,13 +195,10 @@ class Player:
         assert found["state"] in {"rendering", "completed"}, found
         return bool(found["state"] == "completed")
 
-    def make_reference(self, studio: Studio, scene: int) -> int:
-        reference = self.wait(
-            f"the facts of scene {scene}", lambda: self._created("/api/regression/references", {"scene_id": scene})
-        )["id"]
-        self.wait(f"the baseline of reference {reference}", lambda: self._is_ready(reference))
-        studio.references.append(reference)
-        return int(reference)
+    def _designate(self, scene: int) -> int:
+        body = {"scene_id": scene}
+        made = self.wait(f"the facts of scene {scene}", lambda: self._created("/api/regression/references", body))
+        return int(made["id"])
 
     def _is_ready(self, reference: int) -> bool:
         found = self.get(f"/api/regression/references/{reference}")

@@ -28,7 +28,7 @@ async def test_a_role_cannot_reach_another_services_schema(databases: Databases,
     for other in SERVICES:
         if other != service:
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
-                await database.pool.fetch(f'SELECT * FROM "{other}".inbox')  # noqa: S608
+                await database.pool.fetch(f'SELECT * FROM "{other}".inbox')
             with pytest.raises(asyncpg.InsufficientPrivilegeError):
                 await database.pool.execute(f"SET ROLE rushes_{other}")
 

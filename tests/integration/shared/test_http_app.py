@@ -8,7 +8,7 @@ import pytest
 from fastapi import APIRouter, Depends, FastAPI
 
 from shared.cause import Cause
-from shared.http import Actor, Page, PageQuery, Problem, RequestModel, Role, request_cause, require
+from shared.http import Actor, Page, PageQuery, RequestModel, Role, request_cause, require
 from shared.service import Chassis
 from shared.settings import ServiceSettings
 from tests.support.http import TestKeys, api_client
