@@ -16,7 +16,7 @@ class UpdateCause(StrEnum):
 
 
 class AssetVersionPublished(Event):
-    """A version exists, for ever unchanged. `graph` and `bindings` are set for workflows, `file_name` for the others."""
+    """A version exists, unchanged for ever; workflows have `graph` and `bindings`, the others `file_name`."""
 
     key_field: ClassVar[str] = "version_id"
 

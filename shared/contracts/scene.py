@@ -21,7 +21,7 @@ class PlannedSegment(Contract):
 
 
 class SceneConfigured(Event):
-    """A person's scene was planned: all that is needed to render it again. Not said for renders that services ask for."""
+    """A person's scene was planned: all that is needed to render it again. Not said for services' renders."""
 
     key_field: ClassVar[str] = "scene_id"
 

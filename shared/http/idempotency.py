@@ -1,7 +1,7 @@
 """POST with an Idempotency-Key: the second request with a key gets the first one's answer, and does nothing.
 
-The key is written in the request's own transaction, so the effect happens once, crash or not. The answer is stored after
-it; a crash between the two leaves a key without an answer, and the repeat gets a 409 that says so.
+The key is written in the request's own transaction, so the effect happens once, crash or not. The answer is stored
+after it; a crash between the two leaves a key without an answer, and the repeat gets a 409 that says so.
 """
 
 import hashlib
