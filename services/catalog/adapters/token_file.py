@@ -7,7 +7,7 @@ from pathlib import Path
 
 
 class TokenFile:
-    """Readable by its owner only. Written beside its place and renamed, so that it is whole or absent."""
+    """Readable by its owner only, as mkstemp makes it. Written beside its place and renamed: it is whole or absent."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -30,7 +30,6 @@ class TokenFile:
         descriptor, name = tempfile.mkstemp(dir=self._path.parent, prefix=f".{self._path.name}.")
         try:
             with os.fdopen(descriptor, "w", encoding="ascii") as file:
-                os.fchmod(file.fileno(), 0o600)
                 file.write(token + "\n")
                 file.flush()
                 os.fsync(file.fileno())

@@ -328,6 +328,13 @@ async def test_json_that_cannot_be_stored_is_refused(creator: Client) -> None:
             refused(await send(creator, "POST", f"/api/assets/{asset['id']}/versions", body))
 
 
+async def test_a_refusal_never_repeats_text_that_cannot_be_sent(creator: Client) -> None:
+    asset = await creator.post("/api/assets", kind="workflow", name="i2v")
+    graph = json.dumps(GRAPH).replace("KSampler", "\\ud800")
+    body = '{"bindings": ' + json.dumps(BINDINGS | {"cfg": {"node": "2", "input": "no"}}) + ', "graph": ' + graph + "}"
+    assert "surrogate" in refused(await send(creator, "POST", f"/api/assets/{asset['id']}/versions", body))
+
+
 NO_FILE_NAMES: list[Any] = [
     "../../x.safetensors",
     "/etc/passwd",
