@@ -32,7 +32,6 @@ class Handlers:
 
     async def regression_completed(self, event: RegressionCompleted, cause: Cause) -> None:
         """One line per event; the inbox keeps a duplicate out."""
-        counts = {name: getattr(event, name) for name in ("degraded", "not_comparable", "same", "improved")}
         activity = Activity(
             kind=ActivityKind.RUN_COMPLETED,
             subject=f"run:{event.run_id}",
@@ -40,7 +39,6 @@ class Handlers:
                 run_id=event.run_id,
                 outcome=event.outcome,
                 reason=event.reason,
-                counts=counts,
                 superseded=event.superseded,
             ),
             data=event.model_dump(mode="json", exclude={"sequence"}),

@@ -16,8 +16,9 @@ from services.studio.web.pages import Pages
 
 TITLE = "Rushes"
 DESCRIPTION = (
-    "Quality control for AI-generated video. Every request but this description needs `Authorization: Bearer <token>`. "
-    "Errors are RFC 9457 problem documents; lists page by `cursor`; a POST with an `Idempotency-Key` is done once."
+    "Quality control for AI-generated video. Every request but this one needs an Authorization header with a bearer "
+    "token. "
+    "Errors are RFC 9457 problem documents; lists page by cursor; a POST with an Idempotency-Key is done once."
 )
 OWN_PATH = "/openapi.json"
 

@@ -8,12 +8,12 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from services.studio.cli.client import ApiProblem, Client
 from services.studio.cli.connection import Target
 from services.studio.cli.regression import asset_named
+from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Project = Annotated[str, typer.Option("--project", "-p", help="the project's name or number")]
@@ -233,7 +233,7 @@ def _list(path: str, columns: tuple[str, ...], *, json: bool) -> None:
     table = Table(*(column.split(".")[0].replace("_", " ") for column in columns), box=None)
     for item in items:
         table.add_row(*(_cell(item, column) for column in columns))
-    Console().print(table)
+    console().print(table)
 
 
 def _cell(item: dict[str, Any], column: str) -> str:

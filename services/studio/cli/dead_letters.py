@@ -6,12 +6,12 @@ from collections.abc import Coroutine
 from typing import Annotated, Any, TypeVar
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from services.studio.adapters.letters import BrokerAway, Letter, read_letters, send_back
 from services.studio.cli.client import ApiProblem, ConnectionProblem
 from services.studio.cli.connection import Target
+from services.studio.cli.text import console
 
 T = TypeVar("T")
 
@@ -37,7 +37,7 @@ def build() -> typer.Typer:
             when = one.letter.dead_lettered_at.astimezone().strftime("%Y-%m-%d %H:%M:%S")
             letter = one.letter
             table.add_row(one.id, when, letter.original_topic, letter.original_key, letter.reason, letter.error[:120])
-        Console().print(table)
+        console().print(table)
 
     @app.command(help="One dead letter with its stack and its original message, as JSON.")
     def show(letter: LetterId) -> None:

@@ -15,7 +15,7 @@ from rich.table import Table
 from services.studio.cli.client import ApiProblem, Client
 from services.studio.cli.connection import Target
 from services.studio.cli.junit import junit_xml
-from services.studio.cli.text import print_run, words
+from services.studio.cli.text import console, print_run, words
 from services.studio.domain.reading import run_line, run_view
 from services.studio.domain.report import RunView
 
@@ -87,7 +87,7 @@ def _add_reading(app: typer.Typer) -> None:
             table.add_row(
                 str(line.run_id), words(line.outcome), f"{line.asset}{version}", str(line.references), line.reason
             )
-        Console().print(table)
+        console().print(table)
 
 
 def _add_decisions(app: typer.Typer) -> None:
@@ -154,7 +154,7 @@ def follow_rollback(client: Client, run: int, *, quiet: bool = False) -> tuple[R
 def _follow(
     client: Client, run: int, ended: Callable[[RunView], bool], *, quiet: bool, label: str
 ) -> tuple[RunView, dict[str, Any]]:
-    console = Console(stderr=True)
+    errors = Console(stderr=True)
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}"),
@@ -162,7 +162,7 @@ def _follow(
         MofNCompleteColumn(),
         TimeElapsedColumn(),
     )
-    with Progress(*columns, console=console, disable=quiet or not console.is_terminal, transient=True) as progress:
+    with Progress(*columns, console=errors, disable=quiet or not errors.is_terminal, transient=True) as progress:
         task = progress.add_task(label, total=None)
         while True:
             answer = client.get(f"{RUNS}/{run}/report")
@@ -194,4 +194,4 @@ def _show(view: RunView, answer: dict[str, Any], url: str, *, json: bool, every_
     if json:
         print(json_module.dumps(answer, indent=2))
     else:
-        print_run(Console(), view, url=url, every_metric=every_metric)
+        print_run(console(), view, url=url, every_metric=every_metric)

@@ -18,6 +18,16 @@ STYLES = {
 }
 
 
+WIDE = 140
+"""Columns for a file or a pipe, which have no width of their own."""
+
+
+def console() -> Console:
+    """For stdout."""
+    found = Console(highlight=False)
+    return found if found.is_terminal else Console(highlight=False, width=WIDE)
+
+
 def words(name: str) -> Text:
     return Text(VERDICT_WORDS.get(name, name.replace("_", " ")), style=STYLES.get(name, ""))
 

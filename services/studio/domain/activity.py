@@ -37,15 +37,14 @@ class LiveProgress:
         return self.state in {"done", "failed", "cancelled"}
 
 
-def run_summary(*, run_id: int, outcome: str, reason: str, counts: dict[str, int], superseded: bool) -> str:
+def run_summary(*, run_id: int, outcome: str, reason: str, superseded: bool) -> str:
     """One sentence on a finished run."""
-    parts = [f"{count} {name.replace('_', ' ')}" for name, count in counts.items() if count]
     tail = " (superseded by a newer update)" if superseded else ""
-    why = f": {reason}" if reason else ""
-    return f"regression run {run_id} {outcome}{tail}, {', '.join(parts) or 'no references'}{why}"
+    why = reason.removeprefix(f"{outcome}: ")
+    return f"Run {run_id} {outcome}{tail}{': ' if why else ''}{why}"
 
 
 def failure_summary(*, scene_id: int, position: int, kind: str, message: str, attempts: int) -> str:
     """One sentence on a render that will not happen."""
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    return f"scene {scene_id}, segment {position}: render failed after {tries} ({kind.replace('_', ' ')}): {message}"
+    return f"Scene {scene_id}, segment {position}: render failed after {tries} ({kind.replace('_', ' ')}): {message}"

@@ -17,6 +17,7 @@ from services.studio.domain.report import (
     SegmentView,
     Worst,
     label_of,
+    plain,
     rank,
 )
 
@@ -39,7 +40,7 @@ def run_view(answer: JsonObject) -> RunView:
         status=run["status"],
         outcome=outcome,
         headline=_headline(outcome, run),
-        reason=run.get("reason") or "",
+        reason=plain(run.get("reason")),
         running=running,
         superseded=bool(run.get("superseded")),
         trigger=TRIGGER_WORDS.get(run["trigger_type"], run["trigger_type"]),
@@ -68,7 +69,7 @@ def run_line(run: JsonObject) -> RunLine:
     return RunLine(
         run_id=run["id"],
         outcome=_outcome(run),
-        reason=run.get("reason") or "",
+        reason=plain(run.get("reason")),
         asset=_asset_name(asset),
         version=asset.get("version"),
         trigger=TRIGGER_WORDS.get(run["trigger_type"], run["trigger_type"]),
@@ -146,8 +147,8 @@ def _reference(one: JsonObject) -> ReferenceView:
         reference_id=one["reference_id"],
         title=one.get("name") or f"Reference {one['reference_id']}",
         verdict=one.get("verdict") or "pending",
-        summary=one.get("reason") or "",
-        reasons=tuple(one.get("reasons") or ()),
+        summary=plain(one.get("reason")),
+        reasons=tuple(plain(reason) for reason in one.get("reasons") or ()),
         vetoed=bool(one.get("vetoed")),
         worst=None if not worst else _worst(worst),
         segments=tuple(_segment(segment) for segment in one.get("segments") or ()),
@@ -194,7 +195,7 @@ def _row(metric: JsonObject) -> MetricRow:
     region = metric.get("worst_region")
     return MetricRow(
         metric=metric["metric"],
-        label=metric.get("label") or label_of(metric["metric"]),
+        label=label_of(metric["metric"], told=metric.get("label")),
         unit=metric.get("unit") or "",
         change=metric.get("verdict") or "not_judged",
         veto=bool(metric.get("veto")),

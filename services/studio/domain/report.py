@@ -192,8 +192,9 @@ def number_text(value: float | None, *, signed: bool = False) -> str:
     return text.replace("-", "−")
 
 
-def label_of(metric: str) -> str:
-    return METRIC_LABELS.get(metric, metric.replace("_", " ").capitalize())
+def label_of(metric: str, *, told: str | None = None) -> str:
+    """Our own words for a metric we know; what the service calls it, or its name, for another."""
+    return METRIC_LABELS.get(metric) or told or metric.replace("_", " ").capitalize()
 
 
 def _played(segment: SegmentView) -> dict[str, Any]:
@@ -217,6 +218,16 @@ def _played(segment: SegmentView) -> dict[str, Any]:
             {"frame": row.worst_frame, "text": f"{row.label}: worst at frame {row.worst_frame}"} for row in marked
         ],
     }
+
+
+def plain(sentence: str | None) -> str:
+    """A service's sentence for people: metrics by their labels, without the verdict that is shown beside it."""
+    text = sentence or ""
+    for verdict in ("degraded", "same", "passed", "improved", "not comparable"):
+        text = text.removeprefix(f"{verdict}: ")
+    for metric, label in METRIC_LABELS.items():
+        text = text.replace(metric, label.lower() if "_" in metric else metric)
+    return text[:1].upper() + text[1:]
 
 
 def rank(order: Sequence[str], name: str) -> int:

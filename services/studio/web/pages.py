@@ -7,7 +7,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
-from services.studio.domain.report import VERDICT_WORDS, RunLine, RunView, number_text
+from services.studio.domain.report import VERDICT_WORDS, RunLine, RunView, number_text, plain
 
 
 class Pages:
@@ -21,6 +21,7 @@ class Pages:
         )
         self._templates.filters["number"] = number_text
         self._templates.filters["words"] = lambda name: VERDICT_WORDS.get(name, str(name).replace("_", " "))
+        self._templates.filters["plain"] = plain
         self._templates.filters["seconds"] = seconds_text
         self._templates.filters["when"] = when_text
 
