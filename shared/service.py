@@ -57,6 +57,7 @@ class Chassis:
         self.media = MediaStore.in_folder(settings.media_root)
         self.verifier = TokenVerifier.from_file(settings.token_public_key_file)
         self._workers: dict[str, Worker] = {}
+        self._on_drain: list[Callable[[], None]] = []
         self._on_start: list[Callable[[], Awaitable[None]]] = []
         self._on_stop: list[Callable[[], Awaitable[None]]] = []
         self._health: dict[str, Callable[[], Awaitable[str | None]]] = {}
@@ -92,6 +93,10 @@ class Chassis:
     def on_start(self, start: Callable[[], Awaitable[None]]) -> None:
         """Called once the database has its schema, before events and work begin."""
         self._on_start.append(start)
+
+    def on_drain(self, leave: Callable[[], None]) -> None:
+        """Called when a shutdown begins: work that another process can go on with need not be waited for."""
+        self._on_drain.append(leave)
 
     def on_stop(self, stop: Callable[[], Awaitable[None]]) -> None:
         self._on_stop.append(stop)
@@ -130,6 +135,8 @@ class Chassis:
 
     async def _drain(self) -> None:
         seconds = self.settings.drain_seconds
+        for leave in self._on_drain:
+            leave()
         await self.consumer.stop()
         await asyncio.gather(*(worker.drain(seconds) for worker in self._workers.values()))
         for stop in self._on_stop:

@@ -50,6 +50,8 @@ class Fleet:
         self._new_work = new_work
         self._watches: dict[str, Watch] = {}
         self._listeners: list[asyncio.Task[None]] = []
+        self.leaving = False
+        """This process ends: it takes nothing more, and leaves its prompts to whoever claims their jobs next."""
 
     @property
     def servers(self) -> Mapping[str, RenderServer]:
@@ -70,7 +72,12 @@ class Fleet:
         for member in self._members.values():
             await member.server.close()
 
+    def leave(self) -> None:
+        self.leaving = True
+
     def may_take(self, name: str) -> bool:
+        if self.leaving:
+            return False
         loads = [
             ServerLoad(name=other, ready=member.ready, own=member.own, foreign=member.foreign)
             for other, member in self._members.items()

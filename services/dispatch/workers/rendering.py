@@ -101,6 +101,8 @@ class RenderWorker:
         course = _Course(server=self._fleet.servers[self._name])
         try:
             await self._under_lease(assignment, self._render(assignment, course, place))
+        except _Leaving:
+            await self._assignments.give_back(assignment)
         except LeaseLost as lost:
             logger.info("a job was taken away", extra={"job": assignment.job.id, "reason": str(lost)})
         except ServerUnreachable as error:
@@ -232,6 +234,8 @@ class RenderWorker:
                     return attempt, found
                 if isinstance(found, Absent):
                     raise RenderLost("the render server lost the prompt, by a restart most likely")
+                if self._fleet.leaving:
+                    raise _Leaving
                 if problem := waiting.too_long(found):
                     await self._stop(server, attempt)
                     raise RenderTimeout(problem)
@@ -261,6 +265,10 @@ class RenderWorker:
         if running and watch.fraction > waiting.said_fraction and waiting.may_speak():
             waiting.said_fraction = watch.fraction
             await self._renders.progressed(assignment, "running", watch.fraction)
+
+
+class _Leaving(Exception):
+    """The process ends while a prompt runs; the next one to claim its job finds it."""
 
 
 class RenderTimeout(RenderError):

@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -104,7 +105,6 @@ async def service(
         "RUSHES_MEDIA_ROOT": str(settings["media_root"]),
         "RUSHES_TOKEN_PUBLIC_KEY_FILE": str(settings["token_public_key_file"]),
         "RUSHES_HTTP_PORT": str(free_port()),
-        "RUSHES_DRAIN_SECONDS": "1",
         "DISPATCH_COMFYUI_URLS": standin.url,
         "DISPATCH_LEASE_SECONDS": "1.5",
         "DISPATCH_POLL_SECONDS": "0.05",
@@ -235,5 +235,7 @@ async def test_a_killed_dispatch_leaves_no_decoder_behind_and_a_stopped_one_give
     service.start()
     await service.request(segments=1)
     await service.until_attempts(submitted=2)
+    started = time.monotonic()
     service.kill(signal.SIGTERM)
+    assert time.monotonic() - started < 10, "a shutdown does not wait for renders: they go on without it"
     assert await service.outside.database.fetchval("SELECT state FROM generation_jobs ORDER BY id DESC") == "queued"

@@ -17,7 +17,6 @@ from shared.contracts.generation import GenerationCancelRequested
 from shared.media import MediaStore
 from tests.support.dispatch import PATIENCE, Dispatch, FakeRenderServer, generation_requested, said
 
-
 A_RENDER = Render(
     clip=Clip(
         sha256="a" * 64,
