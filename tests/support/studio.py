@@ -64,10 +64,12 @@ def _streamed(answer: httpx.Response) -> httpx.Response:
     return httpx.Response(answer.status_code, headers=answer.headers, stream=_Parts(answer.content))
 
 
-def build_studio(settings: Json, services: FakeServices, *, secret_folder: Path) -> Chassis:
+def build_studio(
+    settings: Json, services: FakeServices, *, secret_folder: Path, upstreams: Upstreams | None = None
+) -> Chassis:
     secret = secret_folder / "media.key"
     secret.write_bytes(b"s" * 32)
-    return build(Settings(**settings, media_secret_file=secret), upstreams=services.upstreams())
+    return build(Settings(**settings, media_secret_file=secret), upstreams=upstreams or services.upstreams())
 
 
 def metric(name: str, **changed: Any) -> Json:
