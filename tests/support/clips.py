@@ -25,8 +25,8 @@ def photograph(name: str) -> Rgb:
 def camera(
     picture: Rgb,
     *,
-    frames: int = 24,
-    size: tuple[int, int] = (192, 192),
+    frames: int = 16,
+    size: tuple[int, int] = (160, 160),
     zoom: float = 0.1,
     pan: float = 0.04,
     turn: float = 0.0,

@@ -78,7 +78,7 @@ def generated(**changes: Any) -> SegmentGenerated:
         "source_image_sha256": sha(2),
         "previous_clip_sha256": None,
         "baseline_clip_sha256": None,
-        "expected": {"width": 192, "height": 192, "frames": 24, "fps": 16},
+        "expected": {"width": 160, "height": 160, "frames": 16, "fps": 16},
         "parameters": {"seed": 1},
         "assets": [],
         "environment": {"engine": "test"},
@@ -94,11 +94,11 @@ def generated(**changes: Any) -> SegmentGenerated:
         "sha256": changes.get("clip_sha256", sha(10_000 + number)),
         "size_bytes": 1,
         "frame_digest": sha(3),
-        "width": 192,
-        "height": 192,
-        "frames": 24,
+        "width": 160,
+        "height": 160,
+        "frames": 16,
         "fps": 16,
-        "duration_seconds": 1.5,
+        "duration_seconds": 1.0,
     }
     return SegmentGenerated.model_validate(fields)
 

@@ -21,10 +21,12 @@ from services.scoring.kernels.luma import Luma, Region, Rgb, extreme_cell, luma
 from services.scoring.kernels.placement import (
     TEMPLATE,
     Box,
+    Goal,
     Placement,
     agreement,
     bounds,
     find,
+    goal,
     patch,
     placed,
     refined,
@@ -63,7 +65,7 @@ class RegionReference:
     where: SourceRegion
     size: tuple[int, int]
     look: Look
-    grey: Luma
+    goal: Goal
     template: Luma
 
 
@@ -127,7 +129,7 @@ def _reference(source: Rgb, where: SourceRegion) -> RegionReference:
         where=where,
         size=(width, height),
         look=look(rgb_patch=patch(picture=source, placement=there)),
-        grey=grey,
+        goal=goal(reference=grey),
         template=np.asarray(cv2.resize(grey, (TEMPLATE, TEMPLATE), interpolation=cv2.INTER_AREA), dtype=np.uint8),
     )
 
@@ -178,27 +180,30 @@ class RegionTracker:
         return best if score >= STILL_THERE else None
 
     def _settle(self, picture: Luma, start: Placement) -> tuple[Placement, float]:
-        grey = self._reference.grey
-        placement = refined(reference=grey, picture=picture, placement=start)
-        return placement, agreement(reference=grey, picture=picture, placement=placement)
+        wanted = self._reference.goal
+        placement = refined(goal=wanted, picture=picture, placement=start)
+        return placement, agreement(goal=wanted, picture=picture, placement=placement)
 
     def _search(self, rgb: Rgb, picture: Luma) -> Placement | None:
-        """The candidate that looks most like the source, among template matches and detected faces."""
-        best_similarity = -1.0
-        best: Placement | None = None
-        for box in _candidates(self._reference, picture, self._faces(rgb)):
-            placement, _ = self._settle(picture, placed(box=box))
-            likeness = similarity(reference=self._reference.look, other=_look_at(rgb, placement))
-            if likeness > best_similarity:
-                best_similarity, best = likeness, placement
-        return best
+        """Where the template matches well; failing that, what looks most like the source among poorer matches and
+        detected faces."""
+        settled = [self._settle(picture, placed(box=box)) for box in _matches(self._reference, picture)]
+        sure = [placement for placement, score in settled if score >= SETTLED_WELL]
+        candidates = sure or [placement for placement, _ in settled] + self._faces(rgb, picture)
+        return max(candidates, key=lambda placement: self._likeness(rgb, placement), default=None)
 
-    def _faces(self, rgb: Rgb) -> list[Box]:
-        """Detection is the expensive part, so while the region stays away it is asked once in DETECT_EVERY frames."""
+    def _likeness(self, rgb: Rgb, placement: Placement) -> float:
+        return similarity(reference=self._reference.look, other=_look_at(rgb, placement))
+
+    def _faces(self, rgb: Rgb, picture: Luma) -> list[Placement]:
+        """A detected face, if a face is wanted; as it is, so that one changed beyond matching is still measured.
+
+        Detection is the expensive part, so while the region stays away it is asked once in DETECT_EVERY frames.
+        """
         due = self._unseen % DETECT_EVERY == 0
         self._unseen += 1
-        face = _largest_face(rgb) if due else None
-        return [] if face is None else [face]
+        face = _largest_face(rgb) if due and self._reference.where.kind == "face" else None
+        return [] if face is None else [placed(box=face), self._settle(picture, placed(box=face))[0]]
 
 
 def _sighting(rgb: Rgb, placement: Placement, reference: RegionReference) -> Sighting:
@@ -216,21 +221,14 @@ def _look_at(rgb: Rgb, placement: Placement) -> Look:
     return look(rgb_patch=patch(picture=rgb, placement=placement, side=PATCH))
 
 
-def _candidates(reference: RegionReference, picture: Luma, faces: list[Box]) -> list[Box]:
-    """Where the region may be: near where the source image has it, anywhere in the frame, or at a detected face.
-
-    A face counts only for a face, and is refined by the template where that agrees; without agreement the detected box
-    itself is the candidate, so that a face changed beyond matching is still measured (as very unlike).
-    """
+def _matches(reference: RegionReference, picture: Luma) -> list[Box]:
+    """Where the template matches: near where the source image has the region, and anywhere in the frame."""
     boxes: list[Box] = []
     for near in _expected(reference, picture):
         for reach, scales in ((0.4, NEAR_SCALES), (8.0, SEARCH_SCALES)):
             match = find(template=reference.template, picture=picture, near=near, reach=reach, scales=scales)
             if match is not None and match.score >= FOUND:
                 boxes.append(match.box)
-    for face in faces if reference.where.kind == "face" else ():
-        match = find(template=reference.template, picture=picture, near=face, reach=0.3, scales=NEAR_SCALES)
-        boxes.append(match.box if match is not None and match.score >= FOUND else face)
     return boxes
 
 

@@ -73,7 +73,21 @@ def patch(*, picture: NDArray[np.uint8], placement: Placement, side: int = PATCH
     return np.asarray(out, dtype=np.uint8)
 
 
-def refined(*, reference: Luma, picture: Luma, placement: Placement) -> Placement:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Goal:
+    """A reference patch made ready to be found again: standardised at each blur, with the solver of its increments."""
+
+    side: int
+    levels: tuple[tuple[NDArray[np.float64], NDArray[Any]], ...]
+
+
+def goal(*, reference: Luma) -> Goal:
+    standardised = [_standardised(reference, blur) for blur in REFINE_BLURS]
+    solvers: list[NDArray[Any]] = [np.linalg.pinv(_steepest_descent(level)) for level in standardised]
+    return Goal(side=reference.shape[0], levels=tuple(zip(standardised, solvers, strict=True)))
+
+
+def refined(*, goal: Goal, picture: Luma, placement: Placement) -> Placement:
     """The placement moved, scaled and turned so that the patch there agrees best with the reference patch.
 
     Inverse-compositional Lucas-Kanade for a similarity transform, with brightness and contrast normalised (Baker and
@@ -81,25 +95,21 @@ def refined(*, reference: Luma, picture: Luma, placement: Placement) -> Placemen
     face is what must not be undone.
     """
     current = placement
-    for blur in REFINE_BLURS:
-        goal = _standardised(reference, blur)
-        descent = _steepest_descent(goal)
-        solve = np.linalg.pinv(descent)
+    for blur, (wanted, solver) in zip(REFINE_BLURS, goal.levels, strict=True):
         for _ in range(REFINE_STEPS):
-            error = _standardised(patch(picture=picture, placement=current, side=reference.shape[0]), blur) - goal
-            scale, turn, across, down = (float(value) for value in solve @ error.ravel())
+            error = _standardised(patch(picture=picture, placement=current, side=goal.side), blur) - wanted
+            scale, turn, across, down = (float(value) for value in solver @ error.ravel())
             step = np.array([[1 + scale, -turn, across], [turn, 1 + scale, down], [0, 0, 1]])
             current = current @ np.linalg.inv(step)
-            if max(abs(scale), abs(turn), abs(across), abs(down)) * reference.shape[0] < SETTLED:
+            if max(abs(scale), abs(turn), abs(across), abs(down)) * goal.side < SETTLED:
                 break
     return current if _plausible(placement, current) else placement
 
 
-def agreement(*, reference: Luma, picture: Luma, placement: Placement) -> float:
+def agreement(*, goal: Goal, picture: Luma, placement: Placement) -> float:
     """Zero-mean normalised correlation of the patch at a placement with the reference patch, -1 to 1."""
-    there = patch(picture=picture, placement=placement, side=reference.shape[0])
-    blur = REFINE_BLURS[-1]
-    return float(np.mean(_standardised(there, blur) * _standardised(reference, blur)))
+    there = patch(picture=picture, placement=placement, side=goal.side)
+    return float(np.mean(_standardised(there, REFINE_BLURS[-1]) * goal.levels[-1][0]))
 
 
 def _around(placement: Placement, shape: tuple[int, ...]) -> tuple[int, int, int, int]:
@@ -117,9 +127,9 @@ def _standardised(square: Luma, blur: float) -> NDArray[np.float64]:
     return np.asarray((values - values.mean()) / max(1.0, float(values.std())), dtype=np.float64)
 
 
-def _steepest_descent(goal: NDArray[np.float64]) -> NDArray[np.float64]:
-    side = goal.shape[0]
-    down, across = np.gradient(goal, 1.0 / side)
+def _steepest_descent(wanted: NDArray[np.float64]) -> NDArray[np.float64]:
+    side = wanted.shape[0]
+    down, across = np.gradient(wanted, 1.0 / side)
     at = (np.arange(side) - (side - 1) / 2) / side
     x, y = np.meshgrid(at, at)
     columns = (across * x + down * y, down * x - across * y, across, down)

@@ -91,7 +91,7 @@ async def test_the_same_question_is_measured_once_and_every_segment_hears_the_an
         {"baseline_clip_sha256": sha(77)},
         {"previous_clip_sha256": sha(78)},
         {"source_image_sha256": sha(79)},
-        {"expected": {"width": 192, "height": 192, "frames": 25, "fps": 16}},
+        {"expected": {"width": 160, "height": 160, "frames": 17, "fps": 16}},
     ],
     ids=lambda other: next(iter(other)),
 )

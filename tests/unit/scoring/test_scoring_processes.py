@@ -16,7 +16,7 @@ from services.scoring.workers.messages import answer_line, answer_of, failure_li
 from services.scoring.workers.pool import MeasuringBrokeOffError, MeasuringProcess, ProcessPool
 from tests.support.clips import camera, clip, photograph
 
-EXPECTED = Expectation(width=192, height=192, frames=6, fps=16)
+EXPECTED = Expectation(width=160, height=160, frames=6, fps=16)
 
 
 @pytest.fixture(scope="module")

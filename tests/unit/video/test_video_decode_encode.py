@@ -51,7 +51,7 @@ def test_what_was_encoded_is_what_is_decoded(good: Path) -> None:
 def test_probe_and_examine_agree_on_a_good_clip(good: Path) -> None:
     examined = examine(good)
     assert examined.info == probe(good)
-    assert (examined.info.width, examined.info.height, examined.info.frames) == (192, 192, 48)
+    assert (examined.info.width, examined.info.height, examined.info.frames) == (160, 160, 48)
     assert examined.info.fps == 16
     assert examined.info.duration_seconds == 3.0
     assert (examined.info.codec, examined.info.pix_fmt) == ("h264", "yuv420p")
@@ -188,7 +188,7 @@ def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
     ("limits", "says"),
     [
         (VideoLimits(max_bytes=100), "bytes; at most 100"),
-        (VideoLimits(max_pixels=192 * 191), "192x192 are too large"),
+        (VideoLimits(max_pixels=160 * 159), "160x160 are too large"),
         (VideoLimits(max_frames=47), "48 frames; at most 47"),
     ],
 )
