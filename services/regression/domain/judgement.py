@@ -222,7 +222,7 @@ def _moved(
         noise_factor=factor if math.isfinite(factor) else None,
         limit=limit,
         severity=abs(delta) / max(limit, EQUAL),
-        uncertainty=_uncertainty(baseline, threshold, spread, confidence),
+        uncertainty=_uncertainty(baseline, threshold, spread, confidence) + _blindness(rule, mean, spread),
         worst_frame=new.worst_frame,
         worst_value=new.worst_value,
         worst_region=new.worst_region,
@@ -340,6 +340,13 @@ def _uncertainty(baseline: BaselineMetric, threshold: float, spread: float, conf
     interval = f"a repetition lies within ±{spread:.2g} with {confidence:.0%} confidence"
     decides = "the noise decides" if spread > threshold else "the threshold decides"
     return f"{source}; {interval}; {decides}"
+
+
+def _blindness(rule: Rule, mean: float, spread: float) -> str:
+    """Said of a metric that cannot fall as far as its own noise: "same" then means "not seen"."""
+    if rule.direction is Direction.HIGHER and 0 < mean <= spread:
+        return "; so noisy that no fall could be seen"
+    return ""
 
 
 def _summary(verdict: Verdict, decisive: Decisive | None, reasons: Sequence[str]) -> str:

@@ -137,6 +137,16 @@ async def test_an_answer_after_the_deadline_still_counts(world: World) -> None:
     assert (await world.report(run.id))["run"]["rollback"]["state"] == "done"
 
 
+async def test_a_rollback_said_twice_is_proven_once(world: World) -> None:
+    run = await degraded_run(world)
+    await world.operations.rollbacks.request(run.id, MARIA, force=False)
+    done = world.activation(LORA, 1, cause=UpdateCause.ROLLBACK, run_id=run.id)
+    await world.hear(done)
+    await world.hear(done)
+    assert [one.proof_of_run_id for one in await world.runs()].count(run.id) == 1
+    assert len(await Renderer(world).take()) == 1
+
+
 async def test_a_rollback_that_nobody_asked_for_here_starts_nothing(world: World) -> None:
     await degraded_run(world)
     before = len(await world.runs())
@@ -223,6 +233,19 @@ async def test_a_degraded_run_is_accepted_only_on_purpose_and_only_once(world: W
     await world.operations.runs.accept(run.id, MARIA, override=True)
     with pytest.raises(RunNotAllowed, match="accepted already"):
         await world.operations.runs.accept(run.id, MARIA, override=True)
+
+
+async def test_a_run_judged_by_a_baseline_that_was_replaced_since_cannot_be_accepted(world: World) -> None:
+    await world.reference(101)
+    renderer = Renderer(world)
+    for version in (2, 3):
+        await world.release(LORA, version)
+        await renderer.answer_all()
+    older, newer = (await world.runs())[-2:]
+    await world.operations.runs.accept(newer.id, MARIA, override=False)
+    await renderer.answer_all()
+    with pytest.raises(RunNotAllowed, match="still has the baseline it had"):
+        await world.operations.runs.accept(older.id, MARIA, override=False)
 
 
 async def test_a_run_without_references_has_nothing_to_accept(world: World) -> None:

@@ -1,5 +1,6 @@
 """Whole flows of the regression service on a real database, with answers in any order and any number of times."""
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any
 
@@ -8,7 +9,7 @@ import pytest
 from services.regression.domain.lifecycle import Outcome, ReferenceStatus, RunStatus
 from shared.cause import Cause
 from shared.contracts.regression import RegressionCompleted
-from shared.contracts.types import Purpose, Tier
+from shared.contracts.types import Purpose, RenderFailure, Tier
 from shared.errors import NotYetKnown
 from shared.postgres import Database
 from tests.support.judging import GOOD
@@ -162,6 +163,40 @@ async def test_a_render_that_fails_is_a_degraded_result_with_its_failure(world: 
     assert found["segments"][1]["failure"]["kind"] == "node_error"
     assert found["segments"][0]["new_clip_sha256"] is not None
     assert "segment 2 failed: shapes do not match" in run.reason
+
+
+async def test_a_failure_that_comes_after_the_whole_render_changes_nothing(world: World) -> None:
+    await world.reference(101)
+    await world.reference(102)
+    await world.release(LORA, 2)
+    renderer = Renderer(world)
+    first, second = await renderer.take()
+    await renderer.answer(first)
+    await world.hear(renderer.failed(first, 3))
+    await renderer.answer(second)
+    report = await world.report((await world.runs())[-1].id)
+    assert [(found["state"], found["verdict"]) for found in report["references"]] == [("complete", "same")] * 2
+
+
+async def test_answers_at_the_same_time_end_a_run_once(world: World) -> None:
+    for scene_id in (101, 102, 103):
+        await world.reference(scene_id)
+    await world.release(LORA, 2)
+    renderer = Renderer(world, values=drifting(2))
+    events = [event for request in await renderer.take() for event in renderer.events(request)]
+    await asyncio.gather(*(world.hear(event) for event in events * 2))
+    [completed] = await completions(world)
+    assert completed.degraded == 3
+    assert await world.database.fetchval("SELECT count(*) FROM regression_results") == 3
+
+
+async def test_a_render_that_somebody_stopped_is_not_held_against_the_update(world: World) -> None:
+    await world.reference(101)
+    await world.release(LORA, 2)
+    stopped = RenderFailure(kind="cancelled", message="the job was cancelled", permanent=True)
+    await Renderer(world, fail_at=2, failure=stopped).answer_all()
+    run = (await world.runs())[-1]
+    assert run.outcome is Outcome.INCONCLUSIVE and "the render was cancelled" in run.reason
 
 
 async def test_a_changed_environment_is_not_comparable(world: World) -> None:

@@ -82,6 +82,14 @@ def test_noise_of_the_baseline_widens_the_limit() -> None:
     assert "the noise decides" in found.uncertainty and "99%" in found.uncertainty
 
 
+def test_a_metric_too_noisy_to_fall_says_that_it_sees_nothing() -> None:
+    noisy = [moved(identity_similarity=move) for move in (-0.2, 0.0, 0.07)]
+    judgement = verdict(baseline(*[[values] for values in noisy]), moved(identity_similarity=-0.9))
+    [found] = [one for one in judgement.segments[0].metrics if one.metric == "identity_similarity"]
+    assert found.change is Change.SAME and "no fall could be seen" in found.uncertainty
+    assert "no fall" not in "".join(one.uncertainty for one in judgement.segments[0].metrics if one is not found)
+
+
 def test_less_confidence_asked_for_makes_a_narrower_limit() -> None:
     noisy = [moved(identity_similarity=move) for move in (-0.02, 0.0, 0.02)]
     before = baseline(*[[values] for values in noisy])
