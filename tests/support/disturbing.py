@@ -116,23 +116,23 @@ class Disturber:
 
 
 def outcome_of(player: Player, report: Json) -> dict[str, Any]:
-    """What must not depend on disturbances: verdict, frames and every number, per reference and segment."""
-    return {
-        reference["name"]: {
-            "verdict": reference["verdict"],
-            "segments": [
-                {
-                    "frames": _frame_digest(player, reference["new_scene_id"], segment["position"]),
-                    "metrics": {
-                        metric["metric"]: (metric["verdict"], metric["baseline"], metric["new"], metric["limit"])
-                        for metric in segment["metrics"]
-                    },
-                }
-                for segment in reference["segments"]
-            ],
-        }
-        for reference in report["references"]
-    }
+    """What must not depend on disturbances, by where it stands: every verdict, frame digest and number."""
+    outcome: dict[str, Any] = {}
+    for reference in report["references"]:
+        name = reference["name"]
+        outcome[name] = reference["verdict"]
+        for segment in reference["segments"]:
+            where = f"{name}, segment {segment['position']}"
+            outcome[f"{where}: frames"] = _frame_digest(player, reference["new_scene_id"], segment["position"])
+            for metric in segment["metrics"]:
+                numbers = tuple(metric[part] for part in ("verdict", "baseline", "new", "limit"))
+                outcome[f"{where}: {metric['metric']}"] = numbers
+    return outcome
+
+
+def differences(before: dict[str, Any], after: dict[str, Any]) -> dict[str, tuple[Any, Any]]:
+    names = sorted(before.keys() | after.keys())
+    return {name: (before.get(name), after.get(name)) for name in names if before.get(name) != after.get(name)}
 
 
 def _frame_digest(player: Player, scene: int, position: int) -> str:
