@@ -67,8 +67,8 @@ BUILT_IN: Mapping[str, Rule] = _rules(
     Rule(metric="sharpness", direction=Direction.HIGHER, threshold=0.03, relative=0.1),
     Rule(metric="exposure", direction=Direction.TWO_SIDED, threshold=0.05),
     Rule(metric="clipping", direction=Direction.LOWER, threshold=0.03),
-    Rule(metric="motion", direction=Direction.TWO_SIDED, threshold=0.01, relative=0.35),
-    Rule(metric="flicker", direction=Direction.LOWER, threshold=0.005, veto=True),
+    Rule(metric="motion", direction=Direction.TWO_SIDED, threshold=0.003, relative=0.35),
+    Rule(metric="flicker", direction=Direction.LOWER, threshold=0.003, veto=True),
     Rule(metric="frozen_frames", direction=Direction.LOWER, threshold=0.05),
     Rule(metric="black_frames", direction=Direction.LOWER, threshold=0.02),
     Rule(metric="identity_similarity", direction=Direction.HIGHER, threshold=0.05, veto=True),
@@ -77,10 +77,10 @@ BUILT_IN: Mapping[str, Rule] = _rules(
 )
 """matches_request: any clip that stops matching what was asked counts. sharpness: 0..1, 0.2 to 0.4 on photographs under
 camera moves; a blur that one can see moves it by a tenth of itself. exposure: share of the range; 0.05 is a quarter
-of a stop in the mid tones. motion: frame diagonals per second, 0.02 to 0.15; its size is the scene's, hence
-relative. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation of brightness 0.02.
-frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under camera moves. SSIM
-to the baseline: a legitimate update changes pixels too, so only a change of structure counts."""
+of a stop in the mid tones. motion: frame diagonals per second, 0.005 (a still scene) to 0.15; its size is the
+scene's, hence relative. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation of
+brightness 0.02. frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under
+camera moves. SSIM to the baseline: a legitimate update changes pixels too, so only a change of structure counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
