@@ -63,9 +63,7 @@ def _reference(reference: ReferenceView, *, every_metric: bool) -> RenderableTyp
 
 
 def _shown(segment: SegmentView, *, every_metric: bool) -> list[MetricRow]:
-    judged = [row for row in segment.metrics if every_metric or row.change not in ("not_judged", "not_measurable")]
-    changed = [row for row in judged if row.change != "same"]
-    return judged if every_metric else changed or judged[:1]
+    return [row for row in segment.metrics if every_metric or row.change in ("degraded", "improved")]
 
 
 def _figures(row: MetricRow) -> tuple[str, ...]:
