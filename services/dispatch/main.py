@@ -91,6 +91,7 @@ def _rendering(
         reader.close()
 
     chassis.on_start(fleet.start)
+    chassis.on_start(reader.start)
     chassis.on_drain(fleet.leave)
     chassis.on_stop(stop)
     chassis.health("render_servers", fleet.problem)

@@ -224,6 +224,7 @@ class FakeRenderServer:
     away: bool = False
     failures: list[RenderError] = field(default_factory=list)
     refuse: RenderError | None = None
+    defect: Exception | None = None
     submitted: list[str] = field(default_factory=list)
     cancelled: list[str] = field(default_factory=list)
     graphs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -281,6 +282,8 @@ class FakeRenderServer:
 
     async def download(self, file: OutputFile, target: Path, *, max_bytes: int) -> int:
         self._answer()
+        if self.defect is not None:
+            raise self.defect
         if file.filename.removesuffix(".mp4") not in self._history:
             raise RenderLost("it is gone")
         if self._clip is None:

@@ -17,11 +17,15 @@ class UnreadableClip(Exception):
 
 
 class ClipReader:
-    """Decodes clips one after the other. The process starts with the first clip and is replaced when it dies."""
+    """Decodes clips one after the other, in a process that is replaced when it dies."""
 
     def __init__(self, *, deadline_seconds: float) -> None:
         self._deadline_seconds = deadline_seconds
         self._pool: ProcessPoolExecutor | None = None
+
+    async def start(self) -> None:
+        """Begin to start the process. It needs a second, which the first clip should not have to wait for."""
+        self._open().submit(_is_there)
 
     async def examine(self, path: Path) -> ExaminedVideo:
         """Decode everything once. Raises UnreadableClip, also when decoding takes longer than the deadline."""
@@ -53,6 +57,10 @@ class ClipReader:
                 max_workers=1, mp_context=multiprocessing.get_context("spawn"), initializer=_end_with_parent
             )
         return self._pool
+
+
+def _is_there() -> None:
+    """Its import is the work: this module brings the decoder with it."""
 
 
 def _end_with_parent() -> None:

@@ -24,6 +24,7 @@ from services.dispatch.adapters.render_server import (
     ServerStuck,
     ServerUnreachable,
     SubmissionUnknown,
+    TransientRenderError,
 )
 from services.dispatch.domain.errors import LeaseLost
 from services.dispatch.domain.jobs import Attempt, Failure, Next, Whereabouts, recover
@@ -32,6 +33,7 @@ from services.dispatch.operations.assignments import Assignment, AssignmentOpera
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet, Watch
+from shared.errors import TransientError
 from shared.postgres.errors import is_transient
 
 logger = logging.getLogger(__name__)
@@ -109,9 +111,22 @@ class RenderWorker:
             self._fleet.is_away(course.server.name)
             logger.warning("render server away", extra={"server": course.server.name, "error": str(error)})
             await self._assignments.give_back(assignment, after=AWAY_PAUSE)
-        except BaseException:
+        except asyncio.CancelledError:
+            await self._assignments.give_back(assignment)
+            raise
+        except Exception as error:
+            if not (isinstance(error, TransientError) or is_transient(error)):
+                await self._defect(assignment, course, error)
+                return
             await self._assignments.give_back(assignment, after=AWAY_PAUSE)
             raise
+
+    async def _defect(self, assignment: Assignment, course: "_Course", error: Exception) -> None:
+        """An error nobody thought of counts against the job: given back, it would come again for ever."""
+        logger.error("a job cannot be worked on", extra={"job": assignment.job.id}, exc_info=error)
+        await self._failed(
+            assignment, course, TransientRenderError(f"dispatch could not go on: {error!r}", kind="bad_output")
+        )
 
     async def _under_lease(self, assignment: Assignment, work: Coroutine[Any, Any, None]) -> None:
         """Renew the lease while the work goes on; stop the work when the lease is lost."""

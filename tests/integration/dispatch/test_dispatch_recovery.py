@@ -14,6 +14,7 @@ from services.dispatch.domain.jobs import Failure, JobState, prompt_id_of
 from services.dispatch.domain.scenes import Clip, Render, SceneState
 from services.dispatch.operations.assignments import Assignment
 from shared.contracts.generation import GenerationCancelRequested
+from shared.errors import TransientError
 from shared.media import MediaStore
 from tests.support.dispatch import PATIENCE, Dispatch, FakeRenderServer, generation_requested, said
 
@@ -199,6 +200,30 @@ async def test_transient_failures_end_the_chain_after_the_last_allowed_attempt(
         await dispatch.database.pool.execute("UPDATE generation_jobs SET available_at = now() WHERE state = 'queued'")
     [failed] = await said(dispatch.database, "segment.failed")
     assert failed["attempts"] == 3 and failed["failure"]["kind"] == "out_of_memory"
+
+
+async def test_an_error_nobody_thought_of_ends_the_job_instead_of_coming_again_for_ever(
+    dispatch: Dispatch, farm: list[FakeRenderServer]
+) -> None:
+    for server in farm:
+        server.defect = RuntimeError("a defect of ours")
+    await dispatch.learn(generation_requested(await dispatch.ready(), segments=1))
+    for _ in range(10):
+        await dispatch.work()
+        await dispatch.database.pool.execute("UPDATE generation_jobs SET available_at = now() WHERE state = 'queued'")
+    [failed] = await said(dispatch.database, "segment.failed")
+    assert "a defect of ours" in failed["failure"]["message"]
+
+
+async def test_a_media_store_that_is_away_costs_the_job_nothing(
+    dispatch: Dispatch, farm: list[FakeRenderServer]
+) -> None:
+    farm[0].defect = TransientError("the media store is away")
+    await dispatch.learn(generation_requested(await dispatch.ready(), segments=1))
+    with pytest.raises(TransientError):
+        await dispatch.workers["a"].step()
+    job = await dispatch.only_job()
+    assert (job.state, job.failed_attempts) == (JobState.QUEUED, 0)
 
 
 async def test_a_request_whose_deadline_passes_while_no_server_is_there_ends_with_a_timeout(
