@@ -213,7 +213,12 @@ def _played(segment: SegmentView) -> dict[str, Any]:
         "height": segment.height,
         "worst": None
         if worst is None
-        else {"frame": worst.worst_frame, "label": worst.label, "region": worst.worst_region},
+        else {
+            "frame": worst.worst_frame,
+            "label": worst.label,
+            "region": worst.worst_region,
+            "degraded": worst.change == "degraded",
+        },
         "marks": [
             {"frame": row.worst_frame, "text": f"{row.label}: worst at frame {row.worst_frame}"} for row in marked
         ],

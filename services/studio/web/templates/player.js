@@ -76,7 +76,7 @@ class Player {
       const button = document.createElement("button");
       const main = Boolean(worst) && mark.frame === worst.frame;
       button.type = "button";
-      button.className = main ? "mark worst" : "mark minor";
+      button.className = main ? "mark worst" + (worst.degraded ? "" : " minor") : "mark minor";
       button.dataset.frame = String(mark.frame);
       button.textContent = "▼";
       button.title = mark.text;
@@ -87,7 +87,8 @@ class Player {
     }
     const jump = this.one(".jump");
     jump.hidden = !worst;
-    if (worst) jump.textContent = "Worst: " + worst.label + ", frame " + worst.frame;
+    jump.classList.toggle("calm", Boolean(worst) && !worst.degraded);
+    if (worst) jump.textContent = (worst.degraded ? "Worst: " : "Largest change: ") + worst.label + ", frame " + worst.frame;
   }
   async seek(frame) {
     const wanted = Math.max(0, Math.min(this.segment.frames - 1, frame));
