@@ -6,7 +6,8 @@ from uuid import UUID
 
 from pydantic import Field
 
-from services.regression.domain.judgement import Change, Verdict
+from services.regression.domain.comparison import Change
+from services.regression.domain.judgement import Verdict
 from services.regression.domain.lifecycle import Outcome, RenderState, RollbackState, RunStatus, Trigger
 from services.regression.domain.rules import Direction
 from shared.contracts.types import LockedAsset

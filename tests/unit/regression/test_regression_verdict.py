@@ -3,7 +3,8 @@
 import pytest
 
 from services.regression.domain.baseline import BaselineImpossible, build_baseline
-from services.regression.domain.judgement import Change, Verdict, functional_failure
+from services.regression.domain.comparison import Change
+from services.regression.domain.judgement import Verdict, functional_failure
 from services.regression.domain.rules import BUILT_IN, Direction, Override, Overrides, rulebook
 from tests.support.judging import GOOD, baseline, better, moved, render, segment, steady, verdict
 

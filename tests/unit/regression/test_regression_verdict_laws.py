@@ -4,7 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.regression.domain.baseline import BaselineMetric, Reading
-from services.regression.domain.judgement import Change, Verdict, change_of, compare_metric
+from services.regression.domain.comparison import Change, change_of, compare_metric
+from services.regression.domain.judgement import Verdict
 from services.regression.domain.noise import noise_of
 from services.regression.domain.rules import BUILT_IN, Direction, Rule, rulebook
 from tests.support.judging import GOOD, better, moved, steady, verdict
