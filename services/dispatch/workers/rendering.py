@@ -1,14 +1,14 @@
 """One render server's worker: claim a job, have it rendered, store the clip, report it.
 
 The prompt's place on the server is free again as soon as the prompt has ended: the next one goes out while this clip is
-still being fetched and decoded. Two steps run side by side for that, of which one at a time has the place.
+still being fetched and decoded. Several steps run side by side for that, of which one at a time has the place.
 """
 
 import asyncio
 import logging
 import time
 from collections.abc import Callable, Coroutine
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
@@ -62,7 +62,7 @@ class _Course:
 
 
 class RenderWorker:
-    """`step` is run by two loops at once; both share this object."""
+    """`step` is run by several loops at once, which share this object."""
 
     def __init__(
         self,
@@ -124,9 +124,9 @@ class RenderWorker:
     async def _defect(self, assignment: Assignment, course: "_Course", error: Exception) -> None:
         """An error nobody thought of counts against the job: given back, it would come again for ever."""
         logger.error("a job cannot be worked on", extra={"job": assignment.job.id}, exc_info=error)
-        await self._failed(
-            assignment, course, TransientRenderError(f"dispatch could not go on: {error!r}", kind="bad_output")
-        )
+        told = TransientRenderError(f"dispatch could not go on: {error!r}", kind="bad_output")
+        with suppress(LeaseLost):
+            await self._failed(assignment, course, told)
 
     async def _under_lease(self, assignment: Assignment, work: Coroutine[Any, Any, None]) -> None:
         """Renew the lease while the work goes on; stop the work when the lease is lost."""
