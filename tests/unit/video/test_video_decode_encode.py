@@ -2,6 +2,7 @@
 
 import io
 import os
+import random
 import tracemalloc
 from fractions import Fraction
 from pathlib import Path
@@ -134,11 +135,26 @@ def test_a_cut_off_clip_is_refused_at_every_length(good: Path, tmp_path: Path) -
             examine(spoiled(tmp_path, data[: int(len(data) * share)]))
 
 
+def test_a_clip_cut_off_between_two_frames_is_refused_too(good: Path, tmp_path: Path) -> None:
+    with av.open(str(good)) as container:
+        ends = sorted(packet.pos for packet in container.demux(video=0) if packet.size)
+    with pytest.raises(VideoError, match="cut off"):
+        examine(spoiled(tmp_path, good.read_bytes()[: ends[-5]]))
+
+
 def test_damage_inside_the_frames_is_found_not_painted_over(good: Path, tmp_path: Path) -> None:
-    data = bytearray(good.read_bytes())
-    data[len(data) // 2 : len(data) // 2 + 2000] = bytes(2000)
-    with pytest.raises(VideoError):
-        examine(spoiled(tmp_path, bytes(data)))
+    whole, digest = good.read_bytes(), frame_digest(good)
+    start = whole.find(b"mdat") + 1000
+    for seed in range(8):
+        draw = random.Random(seed)
+        data = bytearray(whole)
+        for _ in range(3):
+            data[draw.randrange(start, len(data))] ^= 1 << draw.randrange(8)
+        try:
+            seen = frame_digest(spoiled(tmp_path, bytes(data)))
+        except VideoError:
+            continue
+        assert seen == digest, "either an error or the very same pixels"
 
 
 @pytest.mark.parametrize(
