@@ -67,9 +67,9 @@ def test_each_service_has_its_own_database_role() -> None:
     assert all(f"rushes_{name}@" in url for name, url in zip(SERVICE_NAMES, urls, strict=True))
 
 
-def test_every_service_package_is_in_the_list() -> None:
+def test_every_service_that_has_a_composition_root_is_in_the_list() -> None:
     packages = Path(topology.__file__).resolve().parents[1] / "services"
-    assert sorted(path.parent.name for path in packages.glob("*/__main__.py")) == sorted(SERVICE_NAMES)
+    assert sorted(path.parent.name for path in packages.glob("*/main.py")) == sorted(SERVICE_NAMES)
 
 
 def test_ports_move_by_environment() -> None:
