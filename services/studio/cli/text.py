@@ -6,6 +6,7 @@ from rich.text import Text
 
 from services.studio.domain.report import VERDICT_WORDS, MetricRow, ReferenceView, RunView, SegmentView, number_text
 
+FIGURES = ("baseline", "new", "change", "noise", "limit")
 STYLES = {
     "degraded": "bold red",
     "failed": "bold red",
@@ -22,10 +23,9 @@ WIDE = 140
 """Columns for a file or a pipe, which have no width of their own."""
 
 
-def console() -> Console:
-    """For stdout."""
-    found = Console(highlight=False)
-    return found if found.is_terminal else Console(highlight=False, width=WIDE)
+def console(*, stderr: bool = False) -> Console:
+    found = Console(stderr=stderr, highlight=False)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, width=WIDE)
 
 
 def words(name: str) -> Text:
@@ -50,8 +50,8 @@ def _reference(reference: ReferenceView, *, every_metric: bool) -> RenderableTyp
     if reference.summary:
         parts.append(Text(f"  {reference.summary}"))
     table = Table(box=None, pad_edge=False, padding=(0, 2), show_edge=False)
-    for name in ("", "segment", "metric", "baseline", "new", "change", "noise", "limit", "worst frame"):
-        table.add_column(name, justify="right" if name in ("baseline", "new", "change", "noise", "limit") else "left")
+    for name in ("", "segment", "metric", "baseline", "new", "change", "noise", "limit", "frame"):
+        table.add_column(name, no_wrap=True, justify="right" if name in FIGURES else "left")
     for segment in reference.segments:
         for row in _shown(segment, every_metric=every_metric):
             table.add_row(

@@ -19,8 +19,8 @@ METRIC_LABELS: Mapping[str, str] = {
     "frozen_frames": "Frozen frames",
     "black_frames": "Black frames",
     "identity_similarity": "Identity",
-    "handover_ssim": "Hand-over from the segment before",
-    "ssim_to_baseline": "Similarity to the baseline clip",
+    "handover_ssim": "Hand-over",
+    "ssim_to_baseline": "Likeness to baseline",
 }
 
 VERDICT_ORDER = ("degraded", "not_comparable", "pending", "improved", "same")

@@ -187,7 +187,6 @@ def degraded(**changed: Any) -> Run:
         ({"harmless": degraded()}, "version 3"),
         ({"accepted": False}, "not accepted"),
         ({"renders": (render("scene", 1, "p", 2.0), render("scene", 2, "p", 2.0))}, "used for two renders"),
-        ({"renders": ()}, "times as fast"),
     ],
 )
 def test_a_play_that_went_otherwise_is_said_and_fails(changed: dict[str, Any], said: str) -> None:

@@ -5,7 +5,9 @@ import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
+
+from services.studio.cli.connection import Target
+from services.studio.cli.text import console
 
 
 def add_to(app: typer.Typer) -> None:
@@ -14,10 +16,10 @@ def add_to(app: typer.Typer) -> None:
         """The array libraries behind the demo's input take a second to load, which no other command should pay."""
         from services.studio.cli.demo.play import play
 
-        progress = Console(stderr=json, highlight=False, soft_wrap=True)
+        progress = console(stderr=json)
         told = play(progress)
         if json:
             print(json_module.dumps(told.document(), indent=2))
         else:
-            told.print(progress)
+            told.print(progress, token_file=Target.from_environment().token_file)
         sys.exit(0 if told.held else 1)

@@ -47,7 +47,7 @@ SCENE_PARAMETERS: dict[str, Any] = {
     "height": 512,
     "frames": 24,
     "fps": 12,
-    "steps": 12,
+    "steps": 24,
     "cfg": 6.5,
     "sampler": "euler",
     "lora_strength": 1.0,

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any
 
 from rich.console import Console
@@ -11,7 +12,8 @@ from services.studio.domain.report import ReferenceView, RunView
 
 JsonObject = dict[str, Any]
 LEAST_SPEED_UP = 3.0
-"""What the draft tier must save, in render time: the product's promise."""
+"""What the draft tier must save in render time, by the product's promise. It is told, and the story does not hang on it: a
+machine that was busy during one of the two measures it wrongly."""
 
 
 @dataclass(frozen=True)
@@ -111,8 +113,6 @@ class Told:
         prompts = [render.prompt_id for render in self.renders]
         if len(set(prompts)) != len(prompts):
             yield "a prompt id was used for two renders"
-        if self.speed_up < LEAST_SPEED_UP:
-            yield f"a draft run is only {self.speed_up:.1f} times as fast as full tier"
 
     def rendered(self, run: Run | None) -> list[Render]:
         """What was rendered for a run: one clip per segment of its references."""
@@ -151,6 +151,7 @@ class Told:
                 "full_render_seconds": round(self.full_seconds, 3),
                 "draft_render_seconds": round(self.draft_seconds, 3),
                 "times_as_fast": round(self.speed_up, 2),
+                "promise_kept": self.speed_up >= LEAST_SPEED_UP,
             },
             "renders": [asdict(render) for render in self.renders],
         }
@@ -171,7 +172,7 @@ class Told:
             "references": [_reference(reference) for reference in view.references],
         }
 
-    def print(self, console: Console) -> None:
+    def print(self, console: Console, *, token_file: Path) -> None:
         for title, run in (
             ("Version 2", self.drifted),
             ("The rollback's proof", self.proof),
@@ -186,6 +187,7 @@ class Told:
         console.print(
             f"Draft tier: {self.draft_seconds:.1f} s of rendering instead of {self.full_seconds:.1f} s at full tier, "
             f"{self.speed_up:.1f} times as fast"
+            + ("" if self.speed_up >= LEAST_SPEED_UP else f" (promised: {LEAST_SPEED_UP:g}; was the machine busy?)")
         )
         console.print(f"{len(self.renders)} segments rendered in {sum(step.seconds for step in self.steps):.0f} s")
         for problem in self.broken():
@@ -196,7 +198,7 @@ class Told:
             )
         console.print(
             f"\nLook next: {self.url}/reports/regression/{self.drifted.view.run_id} "
-            "(sign in with the token in .local/secrets/admin.token)\n"
+            f"(sign in with the token in {token_file})\n"
             "           make status, make logs, make down; rushes --help"
         )
 
