@@ -238,14 +238,17 @@ def _rgb(frame: VideoFrame) -> Rgb:
 def _feed(digest: "hashlib._Hash", frame: VideoFrame) -> None:
     """One header per frame, so that frames of another shape with the same bytes differ; rows without their padding."""
     digest.update(f"{frame.width}x{frame.height} {frame.format.name}\n".encode())
-    for plane, component in zip(frame.planes, frame.format.components, strict=False):
-        row_bytes = _row_bytes(plane.width, component.bits, plane.line_size)
+    for index, plane in enumerate(frame.planes):
+        row_bytes = min(plane.line_size, plane.width * _bytes_per_pixel(frame, index))
         rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(plane.height, plane.line_size)
         digest.update(np.ascontiguousarray(rows[:, :row_bytes]).tobytes())
 
 
-def _row_bytes(width: int, bits: int, line_size: int) -> int:
-    return min(line_size, width * ((bits + 7) // 8))
+def _bytes_per_pixel(frame: VideoFrame, plane: int) -> int:
+    """In one plane; a packed format (all in one plane) counts its unused bytes too, as in bgr0."""
+    if len(frame.planes) == 1:
+        return (frame.format.padded_bits_per_pixel + 7) // 8
+    return sum((component.bits + 7) // 8 for component in frame.format.components if component.plane == plane)
 
 
 def _reason(error: FFmpegError) -> str:

@@ -88,6 +88,31 @@ def test_the_digest_ignores_the_container_and_sees_every_pixel(good: Path, tmp_p
     assert frame_digest(other) != frame_digest(good)
 
 
+@pytest.mark.parametrize(
+    ("codec", "pix_fmt"), [("ffv1", "yuv420p10le"), ("ffv1", "bgr0"), ("rawvideo", "nv12"), ("libvpx-vp9", "yuv420p")]
+)
+def test_other_codecs_and_pixel_formats_are_read_and_every_byte_of_them_counts(
+    codec: str, pix_fmt: str, tmp_path: Path
+) -> None:
+    """What ComfyUI's other video nodes write, and the ways a plane can be laid out."""
+
+    def written(last: int) -> Path:
+        path = tmp_path / f"{last}.mkv"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream(codec, rate=8)
+            stream.width, stream.height, stream.pix_fmt = 64, 64, pix_fmt
+            frames = np.random.default_rng(1).integers(0, 255, (3, 64, 64, 3), dtype=np.uint8)
+            frames[2, 63, 63] = last
+            for rgb in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)))
+            container.mux(stream.encode(None))
+        return path
+
+    dark, light = examine(written(0)), examine(written(255))
+    assert (dark.info.frames, dark.info.width) == (3, 64)
+    assert dark.frame_digest == frame_digest(written(0)) != light.frame_digest
+
+
 def test_the_same_frames_give_the_same_bytes(good: Path, tmp_path: Path) -> None:
     again = clip(tmp_path / "again.mp4", camera(photograph("astronaut"), frames=48))
     assert again.read_bytes() == good.read_bytes()
