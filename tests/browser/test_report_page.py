@@ -86,6 +86,15 @@ async def test_one_set_of_controls_drives_both_clips(page: Any, told: dict[str, 
     assert stopped["times"][0] == pytest.approx(stopped["times"][1], abs=1e-3)
 
 
+async def test_a_clip_that_falls_out_of_step_is_brought_back(page: Any, told: dict[str, Any]) -> None:
+    await opened(page)
+    await page.select_option(".speed", "0.1")
+    await page.click(".play")
+    await until(page, "[...document.querySelectorAll('.player video')].every(v => !v.paused)")
+    await page.evaluate("document.querySelector('video.new').currentTime = 0.2")
+    await until(page, f"(({STATE})().times.reduce((one, other) => Math.abs(one - other))) < 1 / 12")
+
+
 async def test_both_clips_show_the_same_frame_after_every_step(page: Any, told: dict[str, Any]) -> None:
     await opened(page)
     for expected in (18, 19, 20):

@@ -12,7 +12,7 @@ from services.studio.domain.report import ReferenceView, RunView
 
 JsonObject = dict[str, Any]
 LEAST_SPEED_UP = 3.0
-"""What the draft tier must save in render time, by the product's promise. It is told, and the story does not hang on it: a
+"""What the draft tier must save in render time, by the product's promise. Told only; the story does not hang on it: a
 machine that was busy during one of the two measures it wrongly."""
 
 
