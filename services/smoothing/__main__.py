@@ -1,0 +1,3 @@
+from services.smoothing.commands import main
+
+raise SystemExit(main())

@@ -1,0 +1,297 @@
+"""What makes a seam visible, what to do about it, and when a repair is one."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from statistics import median
+
+
+class Verdict(StrEnum):
+    """Green: nobody sees it. Yellow: somebody who looks for it does. Red: everybody does."""
+
+    GREEN = "green"
+    YELLOW = "yellow"
+    RED = "red"
+
+
+class Method(StrEnum):
+    FRAME_BLENDING = "frame_blending"
+    RE_EXTRACTION = "re_extraction"
+
+
+class Recommendation(StrEnum):
+    NOTHING = "nothing"
+    FRAME_BLENDING = "frame_blending"
+    RE_EXTRACTION = "re_extraction"
+    REGENERATE = "regenerate"
+
+
+class Kind(StrEnum):
+    """What jumps. Appearance: colour, light, focus, content in place. Motion: the place of things, or the timing."""
+
+    APPEARANCE = "appearance"
+    MOTION = "motion"
+
+
+class GateStatus(StrEnum):
+    PASS = "pass"
+    WARN = "warn"
+    FAIL = "fail"
+
+
+class SeamError(ValueError):
+    """The seam cannot be judged or repaired as asked; the message says what to change, in one line."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Thresholds:
+    """Limits of one project. The defaults are those the corpus of seams under tests/support was judged with.
+
+    A step is as visible as its surprise is large against
+    `floor_levels + per_typical * (median surprise) + per_change * (median change between frames)`: what the clip does
+    all the time hides what it does once. The floor is what is seen in a static scene: a hundredth of the range.
+    """
+
+    yellow_visibility: float = 1.0
+    red_visibility: float = 2.0
+    floor_levels: float = 2.0
+    per_typical: float = 2.0
+    per_change: float = 0.05
+    green_ssim: float = 0.90
+    red_ssim: float = 0.75
+    green_slack: float = 0.05
+    red_slack: float = 0.15
+    """An SSIM below its limit still counts as good within this distance of the clip's median from frame to frame."""
+
+    hopeless_ssim: float = 0.5
+    """Share of the clip's own median SSIM below which the two sides show different pictures: no repair joins those."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.yellow_visibility <= self.red_visibility:
+            raise SeamError("visibility limits must rise: 0 < yellow <= red")
+        if not -1 <= self.red_ssim <= self.green_ssim <= 1:
+            raise SeamError("SSIM limits must lie in [-1, 1], red not above green")
+        if min(self.floor_levels, self.per_typical, self.per_change, self.green_slack) < 0 or self.floor_levels == 0:
+            raise SeamError("limits are not negative, and the floor is above 0")
+        if self.red_slack < self.green_slack:
+            raise SeamError("the slack for red is not below that for green")
+
+
+DEFAULT_THRESHOLDS = Thresholds()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepReading:
+    """One step inside the window, named by the frame it leads to: offset 0 is the cut, 5 leads to the 6th later frame.
+
+    `levels`, `appearance_levels`, `change_levels`: 8-bit levels, 0 upwards, lower is better. `ssim`: -1 to 1, higher
+    is better; plain, of the luma at native size. `expected_ssim`: the same against what the motion led to expect, at
+    the analysis size: plain SSIM in a moving scene says how much moves, this one how well it joins.
+    """
+
+    offset: int
+    levels: float
+    appearance_levels: float
+    change_levels: float
+    ssim: float
+    expected_ssim: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seam:
+    """What was measured around one cut. Steps of look: fractions of the range, positive if the later side has more."""
+
+    steps: tuple[StepReading, ...]
+    limit_levels: float
+    luminance_step: float
+    contrast_step: float
+    saturation_step: float
+    repeats_handover: bool
+    """The later clip begins with the very frame it was handed: fine, as long as the joined scene shows it once."""
+
+    def __post_init__(self) -> None:
+        if not any(step.offset == 0 for step in self.steps):
+            raise SeamError("the cut itself was not measured")
+
+    def at(self, offset: int) -> StepReading:
+        for step in self.steps:
+            if step.offset == offset:
+                return step
+        raise SeamError(f"there is no step at offset {offset} inside the window")
+
+    @property
+    def ssim(self) -> float:
+        """SSIM of the two frames that meet at the cut."""
+        return self.at(0).ssim
+
+    @property
+    def typical_ssim(self) -> float:
+        """Median SSIM from frame to frame, the cut left out; that of the cut if there is nothing else."""
+        others = [step.ssim for step in self.steps if step.offset != 0]
+        return median(others) if others else self.ssim
+
+    @property
+    def worst(self) -> StepReading:
+        """The most visible step; of equals the one nearest to the cut."""
+        return max(self.steps, key=lambda step: (step.levels, -abs(step.offset)))
+
+    def visibility(self, offset: int) -> float:
+        """How visible a step is: 1 is the limit, lower is better."""
+        return self.at(offset).levels / self.limit_levels
+
+    @property
+    def worst_visibility(self) -> float:
+        return self.visibility(self.worst.offset)
+
+    @property
+    def kind(self) -> Kind:
+        """Of the worst step: appearance, if most of the surprise stays when the step's own motion is known."""
+        worst = self.worst
+        return Kind.APPEARANCE if worst.appearance_levels > 0.5 * worst.levels else Kind.MOTION
+
+
+def limit_levels(steps: Sequence[StepReading], thresholds: Thresholds) -> float:
+    """From which surprise on a step is seen in this clip. The cut does not count towards what is usual."""
+    usual = [step for step in steps if step.offset != 0] or list(steps)
+    return (
+        thresholds.floor_levels
+        + thresholds.per_typical * median(step.levels for step in usual)
+        + thresholds.per_change * median(step.change_levels for step in usual)
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Judgement:
+    verdict: Verdict
+    recommendation: Recommendation
+    reason: str
+
+
+def judge(seam: Seam, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Judgement:
+    """The worse of two verdicts: that of the window and that of the SSIM at the cut."""
+    window, cut = _window_verdict(seam, thresholds), _ssim_verdict(seam, thresholds)
+    verdict = max(window, cut, key=list(Verdict).index)
+    recommendation = _recommendation(seam, verdict, thresholds)
+    return Judgement(verdict=verdict, recommendation=recommendation, reason=_reason(seam, window, cut))
+
+
+def _window_verdict(seam: Seam, thresholds: Thresholds) -> Verdict:
+    if seam.worst_visibility >= thresholds.red_visibility:
+        return Verdict.RED
+    return Verdict.YELLOW if seam.worst_visibility >= thresholds.yellow_visibility else Verdict.GREEN
+
+
+def _ssim_verdict(seam: Seam, thresholds: Thresholds) -> Verdict:
+    if seam.ssim < min(thresholds.red_ssim, seam.typical_ssim - thresholds.red_slack):
+        return Verdict.RED
+    fine = seam.ssim >= min(thresholds.green_ssim, seam.typical_ssim - thresholds.green_slack)
+    return Verdict.GREEN if fine else Verdict.YELLOW
+
+
+def _recommendation(seam: Seam, verdict: Verdict, thresholds: Thresholds) -> Recommendation:
+    if verdict is Verdict.GREEN:
+        return Recommendation.NOTHING
+    if seam.ssim < thresholds.hopeless_ssim * seam.typical_ssim and seam.kind is Kind.APPEARANCE:
+        return Recommendation.REGENERATE
+    return Recommendation.FRAME_BLENDING if seam.kind is Kind.APPEARANCE else Recommendation.RE_EXTRACTION
+
+
+def _reason(seam: Seam, window: Verdict, cut: Verdict) -> str:
+    if window is Verdict.GREEN and cut is Verdict.GREEN:
+        return f"no step in the window is visible (the largest has {seam.worst_visibility:.2f} of the limit)"
+    if window is Verdict.GREEN:
+        return f"SSIM at the cut is {seam.ssim:.3f}, the clip's own steps have {seam.typical_ssim:.3f}"
+    return f"a jump in {seam.kind} {where(seam.worst.offset)}, {seam.worst_visibility:.1f} times the limit"
+
+
+def where(offset: int) -> str:
+    """An offset in words."""
+    if offset == 0:
+        return "at the cut"
+    frames = "frame" if abs(offset) == 1 else "frames"
+    return f"{abs(offset)} {frames} {'after' if offset > 0 else 'before'} the cut"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decision:
+    """Whether a repair replaces what it repairs. `reasons`: why not; empty if it does."""
+
+    accepted: bool
+    reasons: tuple[str, ...]
+
+
+SMALLEST_GAIN = 0.05
+"""Of the visibility: a repair that changes less is a re-encode without a purpose."""
+
+SSIM_TOLERANCE = 0.004
+MOVING_TOLERANCE = 0.05
+"""What a re-encode moves a plain SSIM by: the tolerance, and this share of what the clip's own steps lack to 1."""
+
+
+NEW_SEAM = 0.8
+"""A step that is visible after a repair is new if it had less than this share of its visibility before."""
+
+
+def accept(
+    *,
+    before: Seam,
+    after: Seam,
+    repaired: int = 0,
+    gates_before: Mapping[str, GateStatus] | None = None,
+    gates_after: Mapping[str, GateStatus] | None = None,
+    thresholds: Thresholds = DEFAULT_THRESHOLDS,
+) -> Decision:
+    """Seam better, and no gate worse. `repaired`: the offset of the step that was worked on, before and after.
+
+    Better means all of: the worst step of the window is less visible; the SSIM at the repaired step against what the
+    motion led to expect is higher; the plain SSIM there and at the cut is not below what it was, or what the clip's
+    own steps have; and no other step became visible. Both seams must be measured against the same limit.
+    """
+    if before.limit_levels != after.limit_levels:
+        raise SeamError("both seams must be measured against the limit of the unrepaired clip")
+    reasons = [
+        *_seam_reasons(before, after, repaired),
+        *_new_seams(before, after, repaired, thresholds),
+        *_gate_reasons(gates_before or {}, gates_after or {}),
+    ]
+    return Decision(accepted=not reasons, reasons=tuple(reasons))
+
+
+def _seam_reasons(before: Seam, after: Seam, repaired: int) -> list[str]:
+    found = []
+    if after.worst_visibility > before.worst_visibility * (1 - SMALLEST_GAIN):
+        old, new = before.worst_visibility, after.worst_visibility
+        found.append(f"the window is not better: visibility {old:.2f} before, {new:.2f} after")
+    old, new = before.at(repaired).expected_ssim, after.at(repaired).expected_ssim
+    if new <= old:
+        found.append(f"motion-compensated SSIM {where(repaired)} is not higher: {old:.4f} before, {new:.4f} after")
+    tolerance = SSIM_TOLERANCE + MOVING_TOLERANCE * (1 - before.typical_ssim)
+    for offset in sorted({0, repaired}):
+        old, new = before.at(offset).ssim, after.at(offset).ssim
+        if new < min(old, before.typical_ssim) - tolerance:
+            found.append(f"SSIM {where(offset)} fell from {old:.4f} to {new:.4f}")
+    return found
+
+
+def _new_seams(before: Seam, after: Seam, repaired: int, thresholds: Thresholds) -> list[str]:
+    known = {step.offset: before.visibility(step.offset) for step in before.steps}
+    return [
+        f"a new seam appears {where(step.offset)}: visibility {after.visibility(step.offset):.2f}"
+        for step in after.steps
+        if step.offset != repaired
+        and after.visibility(step.offset) >= thresholds.yellow_visibility
+        and known.get(step.offset, 0.0) < NEW_SEAM * after.visibility(step.offset)
+    ]
+
+
+def _gate_reasons(before: Mapping[str, GateStatus], after: Mapping[str, GateStatus]) -> list[str]:
+    """A gate that was measured and is not any more counts as worse: what is unknown is not fine."""
+    order = list(GateStatus)
+    found = []
+    for metric, old in sorted(before.items()):
+        new = after.get(metric)
+        if new is None:
+            found.append(f"gate {metric} was {old} and was not measured again")
+        elif order.index(new) > order.index(old):
+            found.append(f"gate {metric} got worse: {old} before, {new} after")
+    return found

@@ -1,0 +1,1 @@
+"""Numeric kernels that more than one service needs: pure functions on arrays."""
