@@ -13,6 +13,7 @@ demo: setup  ## Set up everything, play the main scenario, print the report, lea
 	@$(BIN)/rushes demo
 
 test: setup  ## Lint, types, import contracts and all tests, on real Kafka and real PostgreSQL
+	@$(BIN)/python -m tests.support.chromium
 	@status=0; \
 	$(MAKE) --no-print-directory lint || status=1; \
 	$(MAKE) --no-print-directory types || status=1; \

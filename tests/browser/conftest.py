@@ -1,32 +1,27 @@
-"""A real browser, where the machine has one: Debian's chromium or one that RUSHES_CHROMIUM names."""
+"""A real browser: Debian's chromium, one that RUSHES_CHROMIUM names, or Playwright's own."""
 
 import asyncio
-import os
-import shutil
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from playwright.async_api import async_playwright
 
 from shared.auth import Role
 from shared.media import MediaStore
+from tests.support.chromium import MEND, find
 from tests.support.clips import bulged, camera, clip, photograph
 from tests.support.http import TestKeys
 from tests.support.studio import FakeServices, build_studio
 
-playwright = pytest.importorskip("playwright.async_api", reason="the browser tests need `pip install playwright`")
-
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser", "google-chrome")
-
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
-    for name in (os.environ.get("RUSHES_CHROMIUM"), *BROWSERS):
-        if name and (path := shutil.which(name)):
-            return path
-    pytest.skip("no Chromium on this machine; install one (`apt install chromium`) or set RUSHES_CHROMIUM")
+    path = find()
+    assert path is not None, MEND
+    return path
 
 
 @pytest.fixture
@@ -39,7 +34,10 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A baseline clip and one in which the face is wider; 24 frames at 12 a second."""
     folder, face = tmp_path_factory.mktemp("clips"), photograph("astronaut")
     wider = bulged(face, centre=(225, 115), radius=90, strength=0.35)
-    return clip(folder / "before.mp4", camera(face), fps=12), clip(folder / "after.mp4", camera(wider), fps=12)
+    return (
+        clip(folder / "before.mp4", camera(face, frames=24), fps=12),
+        clip(folder / "after.mp4", camera(wider, frames=24), fps=12),
+    )
 
 
 @pytest.fixture
@@ -65,7 +63,7 @@ async def site(
 
 @pytest.fixture
 async def browser(chromium: str) -> AsyncIterator[Any]:
-    async with playwright.async_playwright() as driver:
+    async with async_playwright() as driver:
         launched = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
         yield launched
         await launched.close()

@@ -40,7 +40,7 @@ class Story:
         drifted = self._update(things, 2, "the face drifts; nobody asks for a test")
         rollback, proof = self._roll_back(drifted)
         harmless = self._update(things, 3, "the same look with rounded numbers")
-        accepted = self._accept(harmless)
+        accepted = self._accept(harmless, reference["id"])
         return Told(
             url=self.client.url,
             mark=self.inputs.mark,
@@ -180,14 +180,25 @@ class Story:
         self._say(rollback.text)
         return report if rollback.ended else None
 
-    def _accept(self, harmless: Run) -> bool:
+    def _accept(self, harmless: Run, reference: int) -> bool:
+        """Two more renders give the new baseline its noise; it counts once they are measured."""
         if harmless.view.outcome != "passed":
             return False
         run = harmless.view.run_id
-        with self._step(f"run {run} is accepted as the new baseline"):
+        with self._step(f"run {run} is accepted as the new baseline, and rendered twice more for its noise"):
             self.client.post(f"{RUNS}/{run}/accept")
+            self._wait(lambda: self._newest_baseline_of(reference, run))
             accepted = run_view(self.client.get(f"{RUNS}/{run}/report"))
         return bool(accepted.accepted_at)
+
+    def _newest_baseline_of(self, reference: int, run: int) -> JsonObject | None:
+        """None until the newest ready baseline is the one accepted from this run."""
+        found = self._ready_reference(reference)
+        if found is None:
+            return None
+        newest: JsonObject = found["baselines"][-1]
+        ready = newest["status"] == "ready" and newest["accepted_from_run_id"] == run
+        return found if ready else None
 
     def _renders(self, character: int) -> Iterator[Render]:
         """Everything that was rendered in this play, oldest first."""
