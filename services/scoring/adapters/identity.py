@@ -16,8 +16,8 @@ import skimage.data
 from skimage.feature import Cascade
 
 from services.scoring.domain import SourceRegion
-from services.scoring.kernels.look import CELLS, PATCH, Look, centre_weights, look, similarity, similarity_cells
-from services.scoring.kernels.luma import Luma, Region, Rgb, extreme_cell, luma
+from services.scoring.kernels.look import PATCH, Look, centre_weights, look, similarity, similarity_cells
+from services.scoring.kernels.luma import Luma, Region, Rgb, luma
 from services.scoring.kernels.placement import (
     TEMPLATE,
     Box,
@@ -71,11 +71,10 @@ class RegionReference:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sighting:
-    """One frame's answer: similarity in [0, 1], where the region is, and its least similar cell."""
+    """One frame's answer: similarity in [0, 1], and where the region is."""
 
     similarity: float
     region: Region
-    worst_region: Region
 
 
 class IdentityTracker(Protocol):
@@ -209,12 +208,7 @@ class RegionTracker:
 def _sighting(rgb: Rgb, placement: Placement, reference: RegionReference) -> Sighting:
     cells = similarity_cells(reference=reference.look, other=_look_at(rgb, placement))
     x, y, width, height = (max(0, round(value)) for value in bounds(placement=placement))
-    _, cell = extreme_cell(cells=cells, highest=False, width=max(width, CELLS), height=max(height, CELLS))
-    return Sighting(
-        similarity=float(np.sum(cells * centre_weights())),
-        region=(x, y, width, height),
-        worst_region=(x + cell[0], y + cell[1], cell[2], cell[3]),
-    )
+    return Sighting(similarity=float(np.sum(cells * centre_weights())), region=(x, y, width, height))
 
 
 def _look_at(rgb: Rgb, placement: Placement) -> Look:

@@ -242,7 +242,7 @@ class IdentityMeter:
             self._series.add(frame.index, 0.0)
             return
         self._seen += 1
-        self._series.add(frame.index, sighting.similarity, sighting.worst_region)
+        self._series.add(frame.index, sighting.similarity, sighting.region)
 
     def readings(self) -> tuple[Reading, ...]:
         if not self._seen:
