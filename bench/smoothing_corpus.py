@@ -1,12 +1,11 @@
 """Every seam of the corpus is repaired, from encoded clips to encoded clips, and the table is recorded.
 
-    python -m bench.smoothing_corpus [--size 416x240] [--frames 48]
+    python -m bench smoothing_corpus
 
 Writes bench/results/smoothing_corpus.json and .md. The corpus, with origin and licence of every photograph, is made by
 tests/support/seams.py.
 """
 
-import argparse
 import json
 import tempfile
 from pathlib import Path
@@ -19,6 +18,8 @@ from services.smoothing.workers.repairing import smooth
 from tests.support.seams import CORPUS, PHOTOGRAPHS, Seam
 
 RESULTS = Path(__file__).parent / "results"
+SIZE = (416, 240)
+FRAMES = 48
 
 
 def attempt(seam: Seam, folder: Path, *, frames: int, size: tuple[int, int]) -> dict[str, Any]:
@@ -66,7 +67,7 @@ def table(rows: list[dict[str, Any]], *, frames: int, size: tuple[int, int]) -> 
         "# Repairing the corpus of seams",
         "",
         f"{len(rows)} seams, {size[0]}x{size[1]}, {frames} frames per clip, H.264 in and out. Made by "
-        "`python -m bench.smoothing_corpus`.",
+        "`python -m bench smoothing_corpus`.",
         "",
         f"* accepted {len(accepted)}, refused {len(rows) - len(accepted)}",
         f"* of the accepted, {both} improve in plain SSIM and in the window, {compensated} in motion-compensated SSIM "
@@ -102,21 +103,15 @@ def _line(row: dict[str, Any]) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--size", default="416x240")
-    parser.add_argument("--frames", type=int, default=48)
-    options = parser.parse_args()
-    width, _, height = options.size.partition("x")
-    size = (int(width), int(height))
     cv2.setNumThreads(1)
     rows = []
     for seam in CORPUS:
         with tempfile.TemporaryDirectory() as folder:
-            rows.append(attempt(seam, Path(folder), frames=options.frames, size=size))
+            rows.append(attempt(seam, Path(folder), frames=FRAMES, size=SIZE))
         print(_line(rows[-1]), flush=True)
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "smoothing_corpus.json").write_text(json.dumps(rows, indent=2) + "\n")
-    (RESULTS / "smoothing_corpus.md").write_text(table(rows, frames=options.frames, size=size))
+    (RESULTS / "smoothing_corpus.md").write_text(table(rows, frames=FRAMES, size=SIZE))
 
 
 if __name__ == "__main__":

@@ -17,7 +17,7 @@ from shared.video.ends import ClipFacts, facts, first_frames, last_frames
 
 __all__ = ["EncodeError", "VideoError", "clip_facts", "head", "kept_frames", "tail", "write_repaired"]
 
-REPAIRED_CRF = 14
+REPAIRED_CRF = 12
 """Below the 18 of a first encode: a repaired clip is a second generation and must not look like one."""
 
 

@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
 
+from services.smoothing.adapters.clips import kept_frames, write_repaired
 from services.smoothing.commands import FIELDS, main
 from services.smoothing.domain import Method
 from services.smoothing.kernels.picture import luma
@@ -19,6 +20,7 @@ from services.smoothing.workers.checking import check
 from services.smoothing.workers.repairing import smooth
 from shared.video.decode import iter_frames
 from shared.video.encode import encode_h264
+from shared.video.ends import facts
 from tests.support.seams import CORPUS, WARM, Rgb, Seam
 
 SIZE = (160, 96)
@@ -124,6 +126,18 @@ class TestSmooth:
             assert (report["previous"], report["next"]) == (None, None)
         assert list(tmp_path.iterdir()) == []
 
+    def test_a_repair_that_is_refused_leaves_no_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        """One frame is too short a fade for a still scene: half the step stays visible."""
+        still = Seam(photograph="astronaut", move="still", defect="colour step", spoil=WARM)
+        clips = still.clips(tmp_path, frames=20, size=SIZE)
+        out = tmp_path / "out"
+        report = said(
+            capsys, "smooth", *clips, "--method", "blend", "--frames", "1", "--out", out, "--json", code=1
+        )  # fmt: skip
+        refused = report["refused_because"]
+        assert any(reason.startswith("a new seam appears 1 frame after the cut") for reason in refused)
+        assert list(out.iterdir()) == []
+
     def test_a_step_before_the_cut_is_repaired_in_the_earlier_clip(self, tmp_path: Path) -> None:
         frames = list(COLOUR.previous(frames=24, size=SIZE))
         early, later = tmp_path / "early.mp4", tmp_path / "later.mp4"
@@ -158,7 +172,7 @@ class TestSmooth:
     @pytest.mark.parametrize("method", [Method.FRAME_BLENDING, Method.RE_EXTRACTION])
     def test_sound_is_kept_and_stays_in_step(self, method: Method, tmp_path: Path) -> None:
         rewound = method is Method.RE_EXTRACTION
-        seam = next(seam for seam in CORPUS if seam.rewind == 3) if rewound else COLOUR
+        seam = next(seam for seam in CORPUS if seam.rewind == 6) if rewound else COLOUR
         clips = seam.clips(tmp_path, frames=24, size=SIZE)
         for clip in clips:
             with_sound(clip)
@@ -166,10 +180,20 @@ class TestSmooth:
         assert repair.decision.accepted, repair.decision.reasons
         made = [path for path in (repair.previous, repair.next) if path is not None]
         assert made
+        assert (repair.dropped_next > 0) == rewound
         for path in made:
             gone = repair.dropped_next if path == repair.next else 0
             source = clips[1] if path == repair.next else clips[0]
-            assert sound(path) == pytest.approx(sound(source, skip=gone / 16, length=len(pixels(path)) / 16), abs=0.1)
+            assert sound(path) == pytest.approx(sound(source, skip=gone / 16), abs=0.008)
+
+
+def test_sound_of_dropped_frames_is_dropped_with_them(tmp_path: Path) -> None:
+    clip, _ = COLOUR.clips(tmp_path, frames=24, size=SIZE)
+    with_sound(clip)
+    made = tmp_path / "made.mp4"
+    assert write_repaired(made, kept_frames(clip, skip=4, drop=1), fps=Fraction(16), source=clip, skip=4) == 19
+    assert sound(made) == pytest.approx(sound(clip, skip=4 / 16), abs=0.008)
+    assert facts(made).has_audio
 
 
 def with_sound(clip: Path) -> None:
@@ -198,7 +222,7 @@ def tone() -> Iterator[av.AudioFrame]:
         yield frame
 
 
-def sound(path: Path, *, skip: float = 0.0, length: float = 1.2) -> list[float]:
+def sound(path: Path, *, skip: float = 0.0) -> list[float]:
     """Loudness of eight moments of the first second that is left."""
     with av.open(str(path)) as container:
         blocks = [
