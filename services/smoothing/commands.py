@@ -10,7 +10,7 @@ Exit code 0: measured (whatever the verdict), or repaired; 1: the repair was ref
 import argparse
 import json
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +21,7 @@ from services.smoothing.workers.repairing import BLEND_FRAMES, DEFAULT_REACH, Re
 
 EXIT_REFUSED = 1
 EXIT_PROBLEM = 2
+TOLD_EVERY = 50
 
 METHODS = {"blend": Method.FRAME_BLENDING, "reextract": Method.RE_EXTRACTION}
 
@@ -92,10 +93,16 @@ def boundary(
 
 
 def smoothed(
-    previous: Path, next_: Path, *, method: Method, out: Path, frames: int | None = None
-) -> dict[str, Any]:  # fmt: skip
+    previous: Path,
+    next_: Path,
+    *,
+    method: Method,
+    out: Path,
+    frames: int | None = None,
+    progress: Callable[[int], None] | None = None,
+) -> dict[str, Any]:
     """Try one repair; fields as in FIELDS."""
-    repair = smooth(previous, next_, method=method, out=out, frames=frames)
+    repair = smooth(previous, next_, method=method, out=out, frames=frames, progress=progress)
     return {
         "accepted": repair.decision.accepted,
         "refused_because": list(repair.decision.reasons),
@@ -204,12 +211,23 @@ def _run_boundary(options: argparse.Namespace) -> int:
 
 def _run_smooth(options: argparse.Namespace) -> int:
     method = METHODS[options.method]
-    report = smoothed(options.previous, options.next, method=method, out=options.out, frames=options.frames)
+    progress = _told if sys.stderr.isatty() else None
+    report = smoothed(
+        options.previous, options.next, method=method, out=options.out, frames=options.frames, progress=progress
+    )
+    if progress is not None:
+        print(file=sys.stderr)
     if options.json:
         print(json.dumps(report, indent=2))
     else:
         print("\n".join(_repair_lines(report)))
     return 0 if report["accepted"] else EXIT_REFUSED
+
+
+def _told(frame: int) -> None:
+    """One line on the terminal that counts up; nothing where a program reads along."""
+    if frame % TOLD_EVERY == 0:
+        print(f"\rencoding frame {frame} ", end="", file=sys.stderr, flush=True)
 
 
 def _run_fields(options: argparse.Namespace) -> int:

@@ -41,6 +41,10 @@ class Move:
     parallax: float = 3.0
 
 
+CENTRES = {"astronaut": (0.45, 0.3)}
+"""Where the camera looks at first, in shares of the photograph: at the face. Elsewhere at the middle."""
+
+
 MOVES = {
     "still": Move(),
     "pan": Move(pan=(0.006, 0.001)),
@@ -75,9 +79,10 @@ def _view(name: str, move: Move, time: float, size: Size, speed: float, shift: t
     height, width = _picture(name).shape[:2]
     # 1.3: room for the camera to move without leaving the photograph.
     scale = 1.3 * max(size[0] / width, size[1] / height) * (1 + move.zoom) ** time
+    middle = CENTRES.get(name, (0.5, 0.5))
     centre = (
-        width * 0.5 + speed * (move.pan[0] * time + shift[0]) * size[0] / scale,
-        height * 0.5 + speed * (move.pan[1] * time + shift[1]) * size[1] / scale,
+        width * middle[0] + speed * (move.pan[0] * time + shift[0]) * size[0] / scale,
+        height * middle[1] + speed * (move.pan[1] * time + shift[1]) * size[1] / scale,
     )
     matrix = np.array(
         [[scale, 0.0, size[0] / 2 - scale * centre[0]], [0.0, scale, size[1] / 2 - scale * centre[1]]], np.float64
@@ -104,12 +109,12 @@ def blurred(share: float) -> Spoil:
 
 
 def other_face(strength: float) -> Spoil:
-    """Another identity: the middle of the picture bulges and changes its colour; the rest stays."""
+    """Another identity: the middle of the picture (of the astronaut: the face) bulges and changes its colour."""
 
     def spoil(frame: Rgb) -> Rgb:
         height, width = frame.shape[:2]
         y, x = np.mgrid[0:height, 0:width].astype(np.float32)
-        across, down = x - 0.45 * width, y - 0.45 * height
+        across, down = x - 0.45 * width, y - 0.36 * height
         near = np.exp(-2 * (across**2 + down**2) / (0.22 * width) ** 2)
         pull = 1 - strength * near
         bent = cv2.remap(

@@ -1,6 +1,6 @@
 """Making a repaired candidate of a clip, and measuring whether it is one. Nothing is ever overwritten."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -21,7 +21,7 @@ from services.smoothing.domain import (
 from services.smoothing.kernels.blend import CONTEXT, blended
 from services.smoothing.kernels.disturbance import surprises
 from services.smoothing.kernels.picture import Rgb, analysis_size, at_size
-from services.smoothing.kernels.reextract import KEPT, best_join
+from services.smoothing.kernels.reextract import KEPT, Join, best_join
 from services.smoothing.workers.checking import DEFAULT_WINDOW, check
 from shared.video.ends import ClipFacts
 
@@ -33,6 +33,8 @@ FADED_VISIBILITY = 0.6
 
 DEFAULT_REACH = 12
 MOST_FRAMES = 120
+MOST_PIXELS = 4096 * 2304
+"""Some forty frames are held while a fade is made: a gigabyte of 4K frames."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,20 +63,23 @@ def smooth(
     frames: int | None = None,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
     gates: tuple[Mapping[str, GateStatus], Mapping[str, GateStatus]] | None = None,
+    progress: Callable[[int], None] | None = None,
 ) -> Repair:
     """Repair the most visible step of the window (the cut, if none is visible) into new files under `out`.
 
     A seam that is green is refused: a second generation of the clip would be its only effect. `frames`: how many frames
     a blend changes, or how many a re-extraction may drop from each clip. `gates`: of the clip before and after, where
-    they were measured.
+    they were measured. `progress` is told the number of every frame that is about to be encoded.
     """
     before_facts, after_facts = clip_facts(previous), clip_facts(next_)
     if (before_facts.width, before_facts.height) != (after_facts.width, after_facts.height):
         raise SeamError("clips of different sizes can be checked, but not smoothed")
+    if after_facts.width * after_facts.height > MOST_PIXELS:
+        raise SeamError(f"frames of more than {MOST_PIXELS} pixels can be checked, but not smoothed")
     if frames is not None and not 1 <= frames <= MOST_FRAMES:
         raise SeamError(f"{frames} frames are not possible; 1 to {MOST_FRAMES} are")
     found = check(previous, next_, thresholds=thresholds)
-    work = _Work(previous, next_, out, after_facts, found, thresholds)
+    work = _Work(previous, next_, out, after_facts, found, thresholds, progress)
     judgement = judge(found, thresholds)
     if judgement.verdict is Verdict.GREEN:
         attempt = _Attempt(method, 0, why_not=f"there is nothing to repair: {judgement.reason}")
@@ -109,6 +114,7 @@ class _Work:
     facts: ClipFacts
     found: Seam
     thresholds: Thresholds
+    progress: Callable[[int], None] | None
 
     def blend(self, counts: Sequence[int]) -> _Attempt:
         """Forwards into the later clip; for a step inside the earlier clip backwards, as if time ran the other way."""
@@ -127,7 +133,7 @@ class _Work:
         made = self._faded(strip, start[offset:], counts, repeats=repeats)
         everything = kept_frames(self.later, skip=offset + len(made))
         path = _free(self.out, self.later)
-        write_repaired(path, chain(start[:offset], made, everything), fps=self.facts.fps, source=self.later)
+        self._write(path, chain(start[:offset], made, everything), source=self.later)
         return _Attempt(Method.FRAME_BLENDING, offset, changed=len(made), next=path)
 
     def _blend_earlier(self, offset: int, counts: Sequence[int]) -> _Attempt:
@@ -137,7 +143,7 @@ class _Work:
         made = self._faded(strip, end[:split][::-1], counts)[::-1]
         everything = kept_frames(self.earlier, drop=len(made) - offset)
         path = _free(self.out, self.earlier)
-        write_repaired(path, chain(everything, made, end[split:]), fps=self.facts.fps, source=self.earlier)
+        self._write(path, chain(everything, made, end[split:]), source=self.earlier)
         return _Attempt(Method.FRAME_BLENDING, offset, changed=len(made), previous=path)
 
     def _faded(
@@ -165,6 +171,7 @@ class _Work:
         if min(len(end), len(start)) < KEPT:
             raise SeamError(f"re-extraction needs at least {KEPT} frames in each clip")
         join = best_join(before=end, after=start, most_before=reach, most_after=reach)
+        previous, next_ = self._cut_at(join)
         why_not = f"no pair of frames within {reach} of the cut joins better ({join.levels_now:.2f} levels as it is)"
         return _Attempt(
             Method.RE_EXTRACTION,
@@ -172,15 +179,34 @@ class _Work:
             why_not=why_not,
             dropped_previous=join.drop_before,
             dropped_next=join.drop_after,
-            previous=self._shortened(self.earlier, drop=join.drop_before) if join.drop_before else None,
-            next=self._shortened(self.later, skip=join.drop_after) if join.drop_after else None,
+            previous=previous,
+            next=next_,
         )
+
+    def _cut_at(self, join: Join) -> tuple[Path | None, Path | None]:
+        """Both files or none: half a repair is worse than the seam."""
+        previous = self._shortened(self.earlier, drop=join.drop_before) if join.drop_before else None
+        try:
+            return previous, self._shortened(self.later, skip=join.drop_after) if join.drop_after else None
+        except BaseException:
+            if previous is not None:
+                previous.unlink()
+            raise
 
     def _shortened(self, clip: Path, *, skip: int = 0, drop: int = 0) -> Path:
         path = _free(self.out, clip)
         kept = kept_frames(clip, skip=skip, drop=drop)
-        write_repaired(path, kept, fps=self.facts.fps, source=clip, skip=skip)
+        self._write(path, kept, source=clip, skip=skip)
         return path
+
+    def _write(self, path: Path, frames: Iterable[Rgb], *, source: Path, skip: int = 0) -> None:
+        write_repaired(path, self._told(frames), fps=self.facts.fps, source=source, skip=skip)
+
+    def _told(self, frames: Iterable[Rgb]) -> Iterator[Rgb]:
+        for index, frame in enumerate(frames):
+            if self.progress is not None:
+                self.progress(index)
+            yield frame
 
     def decided(self, attempt: _Attempt, gates: tuple[Mapping[str, GateStatus], Mapping[str, GateStatus]]) -> Repair:
         """Measured on the written files, so that the encoder is part of what is judged."""

@@ -1,7 +1,7 @@
 """`boundary` and `smooth` on encoded clips: what is said, what is written, and what is refused."""
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -16,9 +16,10 @@ from services.smoothing.adapters.clips import kept_frames, write_repaired
 from services.smoothing.commands import FIELDS, main
 from services.smoothing.domain import Method
 from services.smoothing.kernels.picture import luma
+from services.smoothing.workers import repairing
 from services.smoothing.workers.checking import check
 from services.smoothing.workers.repairing import smooth
-from shared.video.decode import iter_frames
+from shared.video.decode import VideoError, iter_frames
 from shared.video.encode import encode_h264
 from shared.video.ends import facts
 from tests.support.seams import CORPUS, WARM, Rgb, Seam
@@ -125,6 +126,27 @@ class TestSmooth:
             assert report["refused_because"] != []
             assert (report["previous"], report["next"]) == (None, None)
         assert list(tmp_path.iterdir()) == []
+
+    def test_half_a_re_extraction_leaves_no_file(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The later clip breaks while it is written, after the earlier one was."""
+        seam = next(seam for seam in CORPUS if seam.rewind == 6)
+        clips = seam.clips(tmp_path, frames=24, size=SIZE)
+        whole = repairing.write_repaired
+
+        def breaking(path: Path, frames: Iterable[Rgb], *, fps: Fraction, source: Path, skip: int = 0) -> int:
+            if source == clips[1]:
+                raise VideoError("frame 7 is damaged")
+            return whole(path, frames, fps=fps, source=source, skip=skip)
+
+        monkeypatch.setattr(repairing, "write_repaired", breaking)
+        with pytest.raises(VideoError, match="frame 7"):
+            smooth(*clips, method=Method.RE_EXTRACTION, out=tmp_path / "out")
+        assert list((tmp_path / "out").iterdir()) == []
+
+    def test_progress_counts_the_frames_that_are_encoded(self, colour: tuple[Path, Path], tmp_path: Path) -> None:
+        told: list[int] = []
+        smooth(*colour, method=Method.FRAME_BLENDING, out=tmp_path, progress=told.append)
+        assert told == list(range(24))
 
     def test_a_repair_that_is_refused_leaves_no_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """One frame is too short a fade for a still scene: half the step stays visible."""
