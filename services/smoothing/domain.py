@@ -131,6 +131,12 @@ class Seam:
         return median(others) if others else self.ssim
 
     @property
+    def typical_expected_ssim(self) -> float:
+        """The same of the SSIM against the expected frame."""
+        others = [step.expected_ssim for step in self.steps if step.offset != 0]
+        return median(others) if others else self.at(0).expected_ssim
+
+    @property
     def worst(self) -> StepReading:
         """The most visible step; of equals the one nearest to the cut."""
         return max(self.steps, key=lambda step: (step.levels, -abs(step.offset)))
@@ -244,8 +250,9 @@ def accept(
     """Seam better, and no gate worse. `repaired`: the offset of the step that was worked on, before and after.
 
     Better means all of: the worst step of the window is less visible; the SSIM at the repaired step against what the
-    motion led to expect is higher; the plain SSIM there and at the cut is not below what it was, or what the clip's
-    own steps have; and no other step became visible. Both seams must be measured against the same limit.
+    motion led to expect is higher (or kept, if SSIM did not see the defect: it sees no colour); the plain SSIM there
+    and at the cut is not below what it was, or what the clip's own steps have; and no other step became visible. Both
+    seams must be measured against the same limit.
     """
     if before.limit_levels != after.limit_levels:
         raise SeamError("both seams must be measured against the limit of the unrepaired clip")
@@ -263,7 +270,8 @@ def _seam_reasons(before: Seam, after: Seam, repaired: int) -> list[str]:
         old, new = before.worst_visibility, after.worst_visibility
         found.append(f"the window is not better: visibility {old:.2f} before, {new:.2f} after")
     old, new = before.at(repaired).expected_ssim, after.at(repaired).expected_ssim
-    if new <= old:
+    unseen = old >= before.typical_expected_ssim - SSIM_TOLERANCE
+    if new <= (old - SSIM_TOLERANCE if unseen else old):
         found.append(f"motion-compensated SSIM {where(repaired)} is not higher: {old:.4f} before, {new:.4f} after")
     tolerance = SSIM_TOLERANCE + MOVING_TOLERANCE * (1 - before.typical_ssim)
     for offset in sorted({0, repaired}):

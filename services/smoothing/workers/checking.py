@@ -43,12 +43,21 @@ class _Strip:
         """Returns how many frames there were; holds none of them."""
         before = len(self.small)
         for frame in frames:
-            grey = luma(rgb=at_size(rgb=frame, size=self.native))
+            shown = _fitted(frame, self.native)
+            grey = luma(rgb=shown)
             if self.last is not None:
                 self.ssims.append(ssim(first=self.last, second=grey))
             self.last = grey
-            self.small.append(at_size(rgb=frame, size=self.size))
+            self.small.append(at_size(rgb=shown, size=self.size))
         return len(self.small) - before
+
+
+def _fitted(frame: Rgb, size: tuple[int, int]) -> Rgb:
+    """At the compared size: without the row or column that an encoder adds to odd sizes, or else resampled."""
+    width, height = size
+    if 0 <= frame.shape[1] - width <= 1 and 0 <= frame.shape[0] - height <= 1:
+        return frame[:height, :width]
+    return at_size(rgb=frame, size=size)
 
 
 def check(

@@ -22,10 +22,11 @@ from services.smoothing.workers.repairing import smooth
 from shared.video.decode import VideoError, iter_frames
 from shared.video.encode import encode_h264
 from shared.video.ends import facts
-from tests.support.seams import CORPUS, WARM, Rgb, Seam
+from tests.support.seams import CORPUS, WARM, Rgb, Seam, exposed
 
 SIZE = (160, 96)
 CONTROL = Seam(photograph="astronaut", move="pan", defect="none")
+LIGHT = Seam(photograph="astronaut", move="pan", defect="exposure step", spoil=exposed(1.15))
 COLOUR = Seam(photograph="astronaut", move="pan", defect="colour step", spoil=WARM)
 
 
@@ -207,6 +208,31 @@ class TestSmooth:
             gone = repair.dropped_next if path == repair.next else 0
             source = clips[1] if path == repair.next else clips[0]
             assert sound(path) == pytest.approx(sound(source, skip=gone / 16), abs=0.008)
+
+
+def test_odd_sizes_ten_bits_and_other_containers_are_repaired_with_their_sound(tmp_path: Path) -> None:
+    size = (163, 95)
+    clips = tmp_path / "previous.mkv", tmp_path / "next.mkv"
+    runs = LIGHT.previous(frames=24, size=size), LIGHT.next(frames=24, size=size)
+    for clip, frames in zip(clips, runs, strict=True):
+        with av.open(str(clip), mode="w", format="matroska") as made:
+            video = made.add_stream("ffv1", rate=Fraction(24000, 1001))
+            audio = made.add_stream("flac", rate=48_000, layout="mono", format="s16")
+            video.width, video.height, video.pix_fmt = *size, "yuv422p10le"
+            for frame in frames:
+                picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+                made.mux(video.encode(picture.reformat(format="yuv422p10le")))
+            made.mux(video.encode(None))
+            resampler = av.AudioResampler(format="s16", layout="mono", rate=48_000)
+            for frame in tone():
+                for part in resampler.resample(frame):
+                    made.mux(audio.encode(part))
+            made.mux(audio.encode(None))
+    repair = smooth(*clips, method=Method.FRAME_BLENDING, out=tmp_path / "out")
+    assert repair.decision.accepted, repair.decision.reasons
+    assert repair.next is not None
+    found = facts(repair.next)
+    assert (found.width, found.height, found.fps, found.has_audio) == (164, 96, Fraction(24000, 1001), True)
 
 
 def test_sound_of_dropped_frames_is_dropped_with_them(tmp_path: Path) -> None:

@@ -176,6 +176,12 @@ class TestAcceptance:
         after = seam(*{**fast, 0: replace(step(0, ssim=0.60), expected_ssim=0.95)}.values())
         assert accept(before=before, after=after).accepted
 
+    @pytest.mark.parametrize(("new", "accepted"), [(0.951, True), (0.948, True), (0.94, False)])
+    def test_where_ssim_saw_no_defect_it_need_only_be_kept(self, new: float, accepted: bool) -> None:
+        """A colour step leaves luma as it is; writing the clip again costs a thousandth or two."""
+        before, after = seam(step(0, levels=12.0)), seam(replace(step(0, levels=2.0), expected_ssim=new))
+        assert accept(before=before, after=after).accepted is accepted
+
     def test_no_gate_may_get_worse_or_unknown(self) -> None:
         was = {"sharpness": GateStatus.PASS, "flicker": GateStatus.WARN}
         worse = accept(
