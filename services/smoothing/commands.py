@@ -4,7 +4,8 @@
     python -m services.smoothing smooth PREVIOUS NEXT --method blend|reextract --out DIR [--frames K] [--json]
     python -m services.smoothing fields
 
-Exit code 0: measured (whatever the verdict), or repaired; 1: the repair was refused; 2: bad input, one line on stderr.
+A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG files. Exit code 0: measured (whatever the verdict), or
+repaired; 1: the repair was refused; 2: bad input, one line on stderr.
 """
 
 import argparse

@@ -11,34 +11,36 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
+from services.smoothing.adapters.sequences import is_sequence, sequence_facts, sequence_files, sequence_frames
 from shared.video.decode import Rgb, VideoError
 from shared.video.encode import EncodeError, encode_h264
 from shared.video.ends import ClipFacts, facts, first_frames, last_frames
 
-__all__ = ["EncodeError", "VideoError", "clip_facts", "head", "kept_frames", "tail", "write_repaired"]
+__all__ = ["EncodeError", "VideoError", "clip_facts", "head", "is_sequence", "kept_frames", "tail", "write_repaired"]
 
 REPAIRED_CRF = 12
 """Below the 18 of a first encode: a repaired clip is a second generation and must not look like one."""
 
 
 def clip_facts(path: Path) -> ClipFacts:
-    return facts(path)
+    return sequence_facts(path) if is_sequence(path) else facts(path)
 
 
 def head(path: Path, *, count: int) -> Iterator[Rgb]:
     """The first frames, upright; nothing after them is decoded."""
-    return first_frames(path, count=count)
+    return sequence_frames(sequence_files(path)[:count]) if is_sequence(path) else first_frames(path, count=count)
 
 
 def tail(path: Path, *, count: int) -> Iterator[Rgb]:
     """The last frames, upright; decoding starts at the keyframe before them."""
-    return last_frames(path, count=count)
+    return sequence_frames(sequence_files(path)[-count:]) if is_sequence(path) else last_frames(path, count=count)
 
 
 def kept_frames(path: Path, *, skip: int = 0, drop: int = 0) -> Iterator[Rgb]:
     """All frames but the first `skip` and the last `drop`; holds drop + 1 frames at a time."""
     waiting: deque[Rgb] = deque()
-    for index, frame in enumerate(first_frames(path)):
+    everything = sequence_frames(sequence_files(path)) if is_sequence(path) else first_frames(path)
+    for index, frame in enumerate(everything):
         if index < skip:
             continue
         waiting.append(frame)
@@ -57,7 +59,7 @@ def write_repaired(
     silent = path.with_name(f".{path.name}.silent.mp4")
     try:
         written = encode_h264(silent, frames, fps=fps, crf=REPAIRED_CRF)
-        if facts(source).has_audio:
+        if clip_facts(source).has_audio:
             _join(path, picture=silent, sound=source, start=skip / fps, length=written / fps)
         else:
             silent.replace(path)

@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
-from services.smoothing.adapters.clips import clip_facts, head, tail
+from services.smoothing.adapters.clips import clip_facts, head, is_sequence, tail
 from services.smoothing.domain import (
     DEFAULT_THRESHOLDS,
     Seam,
@@ -74,7 +74,11 @@ def check(
     was. A clip of another tier is compared at the smaller size. Raises VideoError for unreadable clips and SeamError
     for pairs that cannot be compared.
     """
-    size = compared_size(clip_facts(previous), clip_facts(next_))
+    before, after = clip_facts(previous), clip_facts(next_)
+    size = compared_size(before, after)
+    paced = not (is_sequence(previous) or is_sequence(next_))
+    if paced and abs(before.fps - after.fps) > RATE_TOLERANCE * before.fps:
+        raise SeamError(f"the clips run at {float(before.fps):g} and {float(after.fps):g} frames per second")
     if not 1 <= window <= LARGEST_WINDOW:
         raise SeamError(f"a window of {window} frames is not possible; 1 to {LARGEST_WINDOW} are")
     return measure(
@@ -94,8 +98,6 @@ def compared_size(before: ClipFacts, after: ClipFacts) -> tuple[int, int]:
         raise SeamError(
             f"the clips have different shapes: {before.width}x{before.height} and {after.width}x{after.height}"
         )
-    if abs(before.fps - after.fps) > RATE_TOLERANCE * before.fps:
-        raise SeamError(f"the clips run at {float(before.fps):g} and {float(after.fps):g} frames per second")
     return small.width, small.height
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from services.smoothing.adapters.clips import clip_facts, head, kept_frames, tail, write_repaired
+from services.smoothing.adapters.clips import clip_facts, head, is_sequence, kept_frames, tail, write_repaired
 from services.smoothing.domain import (
     DEFAULT_THRESHOLDS,
     Decision,
@@ -79,7 +79,8 @@ def smooth(
     if frames is not None and not 1 <= frames <= MOST_FRAMES:
         raise SeamError(f"{frames} frames are not possible; 1 to {MOST_FRAMES} are")
     found = check(previous, next_, thresholds=thresholds)
-    work = _Work(previous, next_, out, after_facts, found, thresholds, progress)
+    paced = before_facts if is_sequence(next_) and not is_sequence(previous) else after_facts
+    work = _Work(previous, next_, out, paced, found, thresholds, progress)
     judgement = judge(found, thresholds)
     if judgement.verdict is Verdict.GREEN:
         attempt = _Attempt(method, 0, why_not=f"there is nothing to repair: {judgement.reason}")

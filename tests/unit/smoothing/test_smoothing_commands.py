@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import av
+import cv2
 import numpy as np
 import pytest
 from skimage.metrics import structural_similarity
@@ -235,6 +236,46 @@ def test_odd_sizes_ten_bits_and_other_containers_are_repaired_with_their_sound(t
     assert (found.width, found.height, found.fps, found.has_audio) == (164, 96, Fraction(24000, 1001), True)
 
 
+def as_pngs(clip: Path, folder: Path) -> Path:
+    folder.mkdir()
+    for index, frame in enumerate(pixels(clip)):
+        cv2.imwrite(str(folder / f"frame_{index + 1}.png"), cv2.cvtColor(frame, cv2.COLOR_RGB2BGR))
+    return folder
+
+
+class TestSequences:
+    def test_a_folder_of_pngs_is_measured_as_the_clip_it_came_from(
+        self, colour: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        whole = check(*colour)
+        folders = as_pngs(colour[0], tmp_path / "a"), as_pngs(colour[1], tmp_path / "b")
+        assert check(*folders) == whole
+        assert check(folders[0], colour[1]) == whole
+
+    def test_a_repaired_folder_is_a_clip_at_the_rate_of_its_neighbour(
+        self, colour: tuple[Path, Path], tmp_path: Path
+    ) -> None:
+        folder = as_pngs(colour[1], tmp_path / "b")
+        repair = smooth(colour[0], folder, method=Method.FRAME_BLENDING, out=tmp_path / "out")
+        assert repair.decision.accepted, repair.decision.reasons
+        assert repair.next is not None
+        assert facts(repair.next).fps == 16
+        assert len(pixels(repair.next)) == 24
+
+    @pytest.mark.parametrize(
+        ("content", "line"),
+        [({}, "the folder has no PNG files"), ({"1.png": b"x"}, "1.png is not a readable PNG file")],
+    )
+    def test_a_folder_that_is_no_sequence_is_one_line_and_exit_code_2(
+        self, content: dict[str, bytes], line: str, colour: tuple[Path, Path], tmp_path: Path,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:  # fmt: skip
+        for name, data in content.items():
+            (tmp_path / name).write_bytes(data)
+        assert main(["boundary", str(colour[0]), str(tmp_path)]) == 2
+        assert capsys.readouterr().err == f"boundary: {line}\n"
+
+
 def test_sound_of_dropped_frames_is_dropped_with_them(tmp_path: Path) -> None:
     clip, _ = COLOUR.clips(tmp_path, frames=24, size=SIZE)
     with_sound(clip)
@@ -329,6 +370,18 @@ class TestBadInput:
             "boundary: a window of 0 frames is not possible; 1 to 240 are\n"
             "smooth: -1 frames are not possible; 1 to 120 are\n"
         )
+
+    def test_a_clip_that_breaks_off_while_it_is_repaired_leaves_nothing(
+        self, colour: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        broken, out = tmp_path / "broken.mp4", tmp_path / "out"
+        content = bytearray(colour[1].read_bytes())
+        broken.write_bytes(bytes(content[: int(len(content) * 0.85)]))
+        assert (
+            main(["smooth", str(colour[0]), str(broken), "--method", "blend", "--frames", "4", "--out", str(out)]) == 2
+        )
+        assert capsys.readouterr().err.count("\n") == 1
+        assert list(out.iterdir()) == []
 
     def test_an_output_folder_that_is_a_file_is_refused(
         self, colour: tuple[Path, Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
