@@ -12,8 +12,8 @@ from services.smoothing.domain import SSIM_TOLERANCE, Verdict
 from services.smoothing.kernels.disturbance import surprises
 from tests.support.seams import CORPUS, PHOTOGRAPHS
 
-SIZE = (160, 96)
-FRAMES = 30
+SIZE = (128, 80)
+FRAMES = 28
 
 
 @pytest.fixture(scope="module")
