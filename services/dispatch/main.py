@@ -13,11 +13,13 @@ from services.dispatch.api import build_router
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
+from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.settings import Settings
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
@@ -72,8 +74,10 @@ def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work:
     handlers.register(
         chassis.consumer, handlers.Handlers(facts=FactOperations(store=store), requests=requests, reviews=reviews)
     )
-    scenes = SceneOperations(store=store, new_work=new_work, fact_patience_seconds=settings.fact_patience_seconds)
-    chassis.include(build_router(scenes_=scenes, reviews_=reviews, store=store))
+    planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
+    scenes = SceneOperations(store=store, planner=planner, new_work=new_work)
+    shots = ShotOperations(store=store, planner=planner, new_work=new_work)
+    chassis.include(build_router(scenes_=scenes, reviews_=reviews, shots_=shots, store=store))
     chassis.problem(NotFound, 404)
     chassis.problem(Conflict, 409)
     chassis.problem(Unacceptable, 422, "Invalid request")

@@ -43,6 +43,7 @@ class Purpose(StrEnum):
     BASELINE = "baseline"
     REGRESSION = "regression"
     ROLLBACK_PROOF = "rollback_proof"
+    TEST_SHOT = "test_shot"
 
 
 class Direction(StrEnum):

@@ -35,11 +35,13 @@ from services.dispatch.domain.scenes import Scene
 from services.dispatch.handlers import Handlers
 from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
+from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
@@ -349,9 +351,9 @@ class Dispatch:
         self.facts = FactOperations(store=self.store, now=now)
         self.requests = RequestOperations(store=self.store, new_work=_nothing, now=now)
         self.reviews = ReviewOperations(store=self.store, now=now)
-        self.scenes = SceneOperations(
-            store=self.store, new_work=_nothing, fact_patience_seconds=0, now=now, draw_seed=lambda: 42
-        )
+        planner = Planner(store=self.store, fact_patience_seconds=0, draw_seed=lambda: 42)
+        self.scenes = SceneOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
+        self.shots = ShotOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
         self.assignments = AssignmentOperations(
             store=self.store, new_work=_nothing, lease=timedelta(seconds=patience.lease), now=now
         )

@@ -17,6 +17,7 @@ class Purpose(StrEnum):
     BASELINE = "baseline"
     REGRESSION = "regression"
     ROLLBACK_PROOF = "rollback_proof"
+    TEST_SHOT = "test_shot"
 
 
 class Tier(StrEnum):
@@ -106,7 +107,7 @@ class Scene:
     @property
     def is_persons(self) -> bool:
         """Made by a person, not asked for by a service."""
-        return self.purpose is Purpose.SCENE
+        return self.purpose in (Purpose.SCENE, Purpose.TEST_SHOT)
 
     def refuse_cancel_unless_rendering(self) -> None:
         if self.state is not SceneState.RENDERING:

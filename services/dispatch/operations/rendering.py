@@ -166,7 +166,7 @@ class RenderOperations:
             await self._close(tx, attempt, AttemptState.ADOPTED, None)
             abandoned = await self._store.abandon_open_attempts(tx, held.job.id, now)
             await self._store.finish_job(tx, job_id=held.job.id, state=JobState.DONE, failure=None, now=now)
-            await self._say_generated(tx, held, attempt, render)
+            await self._say_generated(tx, held)
             await self._go_on(tx, held, render, now)
         RENDERS.labels("adopted").inc()
         RENDERS.labels("abandoned").inc(abandoned)
@@ -232,27 +232,34 @@ class RenderOperations:
             )
         )
 
-    async def _say_generated(self, tx: Transaction, held: _Held, attempt: Attempt, render: Render) -> None:
+    async def _say_generated(self, tx: Transaction, held: _Held) -> None:
         saved = await self._store.segment_in(tx, held.segment.id)
         assert saved is not None
-        await tx.emit(generated_event(held.scene, saved, render, attempt=attempt))
-        await tx.emit(
-            SegmentActivated(
-                scene_id=SceneId(held.scene.id),
-                segment_id=SegmentId(saved.id),
-                position=saved.position,
-                version=saved.version,
-                previous_segment_id=None if saved.previous_segment_id is None else SegmentId(saved.previous_segment_id),
-                clip_sha256=render.clip.sha256,
-                reason=ActivationReason.GENERATED,
-            )
-        )
+        await tx.emit(generated_event(held.scene, saved))
+        await tx.emit(activated_event(saved))
 
 
-def generated_event(scene: Scene, segment: Segment, render: Render, *, attempt: Attempt) -> SegmentGenerated:
-    """`segment` as saved with the render."""
-    assert segment.job_id is not None and segment.generated_at is not None and segment.queued_seconds is not None
-    clip, parameters = render.clip, RenderParameters.model_validate(render.parameters)
+def activated_event(segment: Segment) -> SegmentActivated:
+    """A new clip is the current one of its position."""
+    assert segment.clip is not None  # saved with its clip
+    return SegmentActivated(
+        scene_id=SceneId(segment.scene_id),
+        segment_id=SegmentId(segment.id),
+        position=segment.position,
+        version=segment.version,
+        previous_segment_id=None if segment.previous_segment_id is None else SegmentId(segment.previous_segment_id),
+        clip_sha256=segment.clip.sha256,
+        reason=ActivationReason.GENERATED,
+    )
+
+
+def generated_event(scene: Scene, segment: Segment) -> SegmentGenerated:
+    """`segment` as saved with its clip."""
+    clip, parameters = segment.clip, RenderParameters.model_validate(segment.parameters)
+    assert clip is not None and segment.seed_image_sha256 is not None and segment.server is not None
+    assert segment.job_id is not None and segment.attempt is not None and segment.prompt_id is not None
+    assert segment.queued_seconds is not None and segment.render_seconds is not None
+    assert segment.generated_at is not None
     return SegmentGenerated(
         scene_id=SceneId(scene.id),
         segment_id=SegmentId(segment.id),
@@ -276,7 +283,7 @@ def generated_event(scene: Scene, segment: Segment, render: Render, *, attempt: 
             duration_seconds=clip.duration_seconds,
         ),
         last_frame_sha256=clip.last_frame_sha256,
-        seed_image_sha256=render.seed_image_sha256,
+        seed_image_sha256=segment.seed_image_sha256,
         source_image_sha256=scene.source_image_sha256,
         previous_clip_sha256=segment.previous_clip_sha256,
         baseline_clip_sha256=segment.baseline_clip_sha256,
@@ -285,12 +292,12 @@ def generated_event(scene: Scene, segment: Segment, render: Render, *, attempt: 
         ),
         parameters=parameters,
         assets=tuple(LockedAsset.model_validate(asset) for asset in scene.assets),
-        environment=EnvironmentFingerprint.model_validate(render.environment),
+        environment=EnvironmentFingerprint.model_validate(segment.environment),
         job_id=JobId(segment.job_id),
-        attempt=attempt.attempt,
-        prompt_id=attempt.prompt_id,
-        server=attempt.server,
+        attempt=segment.attempt,
+        prompt_id=segment.prompt_id,
+        server=segment.server,
         queued_seconds=segment.queued_seconds,
-        render_seconds=render.render_seconds,
+        render_seconds=segment.render_seconds,
         generated_at=segment.generated_at,
     )

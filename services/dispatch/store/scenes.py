@@ -101,12 +101,26 @@ class SceneStore(BaseStore):
         return [_scene(row) for row in rows]
 
     async def finish_scene(self, tx: Transaction, scene_id: int, state: SceneState, reason: str, now: datetime) -> None:
+        """What came of it is copied to the test shot that it renders, if it renders one."""
         await tx.connection.execute(
             "UPDATE scenes SET state = $2, state_reason = $3, finished_at = $4 WHERE id = $1",
             scene_id,
             state.value,
             reason,
             now,
+        )
+        await tx.connection.execute(
+            """
+            UPDATE test_shots AS shot
+            SET state = $2, state_reason = $3, output_video_path = segment.clip_sha256,
+                last_frame_path = segment.last_frame_sha256, duration_secs = segment.duration_seconds,
+                render_seconds = segment.render_seconds
+            FROM segments AS segment
+            WHERE shot.render_scene_id = $1 AND segment.scene_id = $1 AND segment.is_current
+            """,
+            scene_id,
+            state.value,
+            reason,
         )
 
     async def delete_scene(self, tx: Transaction, scene_id: int) -> None:
@@ -244,6 +258,13 @@ class SceneStore(BaseStore):
             gate_verdict,
             quality_score,
             metric_suite_version,
+        )
+        await tx.connection.execute(
+            """
+            UPDATE test_shots AS shot SET quality_score = segment.quality_score, gate_verdict = segment.gate_verdict
+            FROM segments AS segment WHERE segment.id = $1 AND shot.render_scene_id = segment.scene_id
+            """,
+            segment_id,
         )
 
     async def save_review(
