@@ -9,10 +9,12 @@ ALTER TABLE scenes ADD CONSTRAINT scenes_request_id_check
 -- For estimates: what the last renders of a workflow version took.
 CREATE INDEX idx_scenes_workflow_version_id ON scenes (workflow_version_id, tier, id);
 
+-- What a server said it has: {"node_classes": [...], "files": {class: {input: [file names]}}}.
+ALTER TABLE render_servers ADD COLUMN capabilities JSONB;
+
 CREATE TABLE test_shot_batches (
     id BIGSERIAL PRIMARY KEY,
     scene_type_id BIGINT NOT NULL,
-    plan JSONB NOT NULL,
     created_by_id TEXT NOT NULL,
     created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
     updated_at TIMESTAMPTZ NOT NULL DEFAULT now()

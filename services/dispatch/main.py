@@ -12,6 +12,7 @@ from services.dispatch.adapters.render_server import RenderServer
 from services.dispatch.api import build_router
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.operations.assignments import AssignmentOperations
+from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.rendering import RenderOperations
@@ -77,7 +78,17 @@ def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work:
     planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
     scenes = SceneOperations(store=store, planner=planner, new_work=new_work)
     shots = ShotOperations(store=store, planner=planner, new_work=new_work)
-    chassis.include(build_router(scenes_=scenes, reviews_=reviews, shots_=shots, store=store))
+    batches = BatchOperations(store=store, planner=Planner(store=store, fact_patience_seconds=0), new_work=new_work)
+    chassis.include(
+        build_router(
+            scenes_=scenes,
+            reviews_=reviews,
+            shots_=shots,
+            batches_=batches,
+            servers_=ServerOperations(store=store),
+            store=store,
+        )
+    )
     chassis.problem(NotFound, 404)
     chassis.problem(Conflict, 409)
     chassis.problem(Unacceptable, 422, "Invalid request")

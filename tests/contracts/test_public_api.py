@@ -31,7 +31,11 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 max_image_bytes=1,
             )
         ],
-        Owner.DISPATCH: [dispatch_router(scenes_=NOTHING, reviews_=NOTHING, shots_=NOTHING, store=NOTHING)],
+        Owner.DISPATCH: [
+            dispatch_router(
+                scenes_=NOTHING, reviews_=NOTHING, shots_=NOTHING, batches_=NOTHING, servers_=NOTHING, store=NOTHING
+            )
+        ],
         Owner.SCORING: [scoring_router(operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING)],
         Owner.REGRESSION: [runs_router(NOTHING, NOTHING), references_router(NOTHING, NOTHING)],
     }

@@ -34,6 +34,7 @@ from services.dispatch.domain.jobs import Job
 from services.dispatch.domain.scenes import Scene
 from services.dispatch.handlers import Handlers
 from services.dispatch.operations.assignments import AssignmentOperations
+from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.rendering import RenderOperations
@@ -231,6 +232,7 @@ class FakeRenderServer:
     cancelled: list[str] = field(default_factory=list)
     graphs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     clip_frames: int = 3
+    node_descriptions: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self._queue: list[_Prompt] = []
@@ -246,7 +248,7 @@ class FakeRenderServer:
 
     async def object_info(self) -> Mapping[str, Any]:
         self._answer()
-        return {}
+        return self.node_descriptions
 
     async def queue(self) -> QueueSnapshot:
         self._answer()
@@ -353,6 +355,7 @@ class Dispatch:
         self.reviews = ReviewOperations(store=self.store, now=now)
         planner = Planner(store=self.store, fact_patience_seconds=0, draw_seed=lambda: 42)
         self.scenes = SceneOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
+        self.batches = BatchOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
         self.shots = ShotOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
         self.assignments = AssignmentOperations(
             store=self.store, new_work=_nothing, lease=timedelta(seconds=patience.lease), now=now

@@ -2,19 +2,28 @@
 
 from fastapi import APIRouter
 
-from services.dispatch.api import jobs, scenes, segments, shots
+from services.dispatch.api import batches, jobs, scenes, segments, shots
+from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.store import Store
 
 
 def build_router(
-    *, scenes_: SceneOperations, reviews_: ReviewOperations, shots_: ShotOperations, store: Store
+    *,
+    scenes_: SceneOperations,
+    reviews_: ReviewOperations,
+    shots_: ShotOperations,
+    batches_: BatchOperations,
+    servers_: ServerOperations,
+    store: Store,
 ) -> APIRouter:
     router = APIRouter(prefix="/api")
     router.include_router(scenes.build_router(operations=scenes_, store=store))
     router.include_router(segments.build_router(operations=reviews_, store=store))
+    router.include_router(batches.build_router(operations=batches_))
     router.include_router(shots.build_router(operations=shots_, store=store))
-    router.include_router(jobs.build_router(store=store))
+    router.include_router(jobs.build_router(servers_=servers_, store=store))
     return router

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Depends, Query
 from services.dispatch.api.fields import MAX_ID, PathId, Viewer
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.jobs import AttemptState, JobState
+from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.store import Store
 from shared.contracts.types import RenderFailure
 from shared.http import Page, PageQuery, ResponseModel
@@ -61,7 +62,14 @@ class RenderServerResponse(ResponseModel):
     jobs: int
 
 
-def build_router(*, store: Store) -> APIRouter:
+class FitnessResponse(ResponseModel):
+    """`lacks`: node classes and model files that the server has not said it has; empty when it can render it."""
+
+    server: str
+    lacks: list[str]
+
+
+def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
     router = APIRouter()
 
     @router.get("/jobs", summary="List render jobs, newest first", response_model=Page[JobResponse], tags=["jobs"])
@@ -112,5 +120,15 @@ def build_router(*, store: Store) -> APIRouter:
                 for server in await store.servers()
             ]
         )
+
+    @router.get(
+        "/asset-versions/{version_id}/render-servers",
+        summary="What each render server lacks for a workflow version",
+        response_model=Page[FitnessResponse],
+        tags=["render servers"],
+    )
+    async def fitness(version_id: PathId, _: Viewer) -> Page[FitnessResponse]:
+        found = await servers_.fitness(version_id)
+        return Page(items=[FitnessResponse(server=name, lacks=lacks) for name, lacks in found.items()])
 
     return router

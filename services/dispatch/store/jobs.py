@@ -7,6 +7,7 @@ from typing import Any
 from uuid import UUID
 
 from services.dispatch.domain.jobs import Attempt, AttemptState, Failure, Job, JobState
+from services.dispatch.domain.scenes import Json
 from services.dispatch.store.base import BaseStore
 from shared.postgres import Transaction
 
@@ -47,6 +48,7 @@ class ServerCopy:
     device: str | None
     queue_length: int
     checked_at: datetime
+    capabilities: Json | None = None
 
 
 class JobStore(BaseStore):
@@ -319,13 +321,14 @@ class JobStore(BaseStore):
     async def save_server(self, tx: Transaction, server: ServerCopy) -> None:
         await tx.connection.execute(
             """
-            INSERT INTO render_servers (name, state, problem, engine, device, queue_length, checked_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            INSERT INTO render_servers (name, state, problem, engine, device, queue_length, checked_at, capabilities)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             ON CONFLICT (name) DO UPDATE
             SET state = EXCLUDED.state, problem = EXCLUDED.problem,
                 engine = coalesce(EXCLUDED.engine, render_servers.engine),
                 device = coalesce(EXCLUDED.device, render_servers.device),
-                queue_length = EXCLUDED.queue_length, checked_at = EXCLUDED.checked_at
+                queue_length = EXCLUDED.queue_length, checked_at = EXCLUDED.checked_at,
+                capabilities = coalesce(EXCLUDED.capabilities, render_servers.capabilities)
             """,
             server.name,
             server.state,
@@ -334,6 +337,7 @@ class JobStore(BaseStore):
             server.device,
             server.queue_length,
             server.checked_at,
+            server.capabilities,
         )
 
     async def keep_servers(self, tx: Transaction, names: Sequence[str]) -> None:
@@ -343,7 +347,8 @@ class JobStore(BaseStore):
     async def servers(self) -> list[ServerCopy]:
         rows = await self._database.fetch(
             """
-            SELECT name, state, problem, engine, device, queue_length, checked_at FROM render_servers ORDER BY name
+            SELECT name, state, problem, engine, device, queue_length, checked_at, capabilities
+            FROM render_servers ORDER BY name
             """
         )
         return [ServerCopy(**row) for row in rows]

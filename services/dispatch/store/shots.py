@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from services.dispatch.domain.estimates import RenderSample
 from services.dispatch.domain.scenes import Scene, SceneState, Tier
 from services.dispatch.domain.shots import Shot, ShotDraft, ShotSort
 from services.dispatch.store.base import BaseStore
@@ -41,6 +42,20 @@ GALLERY_BY_QUALITY = """
 """Best first, not scored ones last. $9 the last quality before."""
 
 LAST_ID = 2**63 - 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """With how many of its shots are in each state."""
+
+    id: int
+    scene_type_id: int
+    rendering: int
+    completed: int
+    failed: int
+    cancelled: int
+    created_by_id: str
+    created_at: datetime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,6 +153,51 @@ class ShotStore(BaseStore):
             list(fingerprints),
         )
         return {row["fingerprint"]: row["id"] for row in rows}
+
+    async def lock_batches(self, tx: Transaction, scene_type_id: int) -> None:
+        """One batch of a kind of scene at a time finds out what is there already."""
+        await tx.connection.execute(
+            "SELECT pg_advisory_xact_lock(hashtextextended('test-shot-batch:' || $1::text, 0))", str(scene_type_id)
+        )
+
+    async def add_batch(self, tx: Transaction, *, scene_type_id: int, created_by: str) -> int:
+        batch_id: int = await tx.connection.fetchval(
+            "INSERT INTO test_shot_batches (scene_type_id, created_by_id) VALUES ($1, $2) RETURNING id",
+            scene_type_id,
+            created_by,
+        )
+        return batch_id
+
+    async def batch(self, batch_id: int) -> Batch | None:
+        row = await self._database.fetchrow(
+            """
+            SELECT batch.id, batch.scene_type_id, batch.created_by_id, batch.created_at,
+                count(*) FILTER (WHERE shot.state = 'rendering') AS rendering,
+                count(*) FILTER (WHERE shot.state = 'completed') AS completed,
+                count(*) FILTER (WHERE shot.state = 'failed') AS failed,
+                count(*) FILTER (WHERE shot.state = 'cancelled') AS cancelled
+            FROM test_shot_batches AS batch LEFT JOIN test_shots AS shot ON shot.batch_id = batch.id
+            WHERE batch.id = $1 GROUP BY batch.id
+            """,
+            batch_id,
+        )
+        return Batch(**row) if row else None
+
+    async def render_samples(self, *, workflow_version_id: int, tier: Tier) -> list[RenderSample]:
+        """Of the last scenes rendered with a workflow version. What was promoted was not rendered."""
+        rows = await self._database.fetch(
+            """
+            SELECT segment.width, segment.height, segment.frames, (segment.parameters ->> 'steps')::int AS steps,
+                segment.render_seconds AS seconds
+            FROM scenes AS scene JOIN segments AS segment ON segment.scene_id = scene.id
+            WHERE scene.workflow_version_id = $1 AND scene.tier = $2 AND segment.state = 'generated'
+                AND segment.render_seconds > 0
+            ORDER BY scene.id DESC LIMIT 20
+            """,
+            workflow_version_id,
+            tier.value,
+        )
+        return [RenderSample(**row) for row in rows]
 
     async def reopen_scene(self, tx: Transaction, scene_id: int) -> None:
         """It has segments to render again."""

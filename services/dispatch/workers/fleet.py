@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from services.dispatch.adapters.render_server import Progress, RenderServer, ServerUnreachable
+from services.dispatch.domain.capabilities import capabilities_of
 from services.dispatch.domain.fleet import ServerLoad, may_take
 from services.dispatch.metrics import SERVER_QUEUE, SERVER_READY
 from services.dispatch.operations.servers import ServerOperations, ServerReport
@@ -130,6 +131,7 @@ class Fleet:
         try:
             stats = await member.server.stats()
             queue = await member.server.queue()
+            capabilities = None if member.ready else capabilities_of(await member.server.object_info())
         except ServerUnreachable as error:
             member.ready = False
             SERVER_READY.labels(name).set(0)
@@ -142,7 +144,9 @@ class Fleet:
             logger.info("a render server is ready", extra={"server": name, "engine": stats.engine})
             member.ready = True
             self._new_work()
-        return ServerReport(name=name, engine=stats.engine, device=stats.device, queue_length=len(prompts))
+        return ServerReport(
+            name=name, engine=stats.engine, device=stats.device, queue_length=len(prompts), capabilities=capabilities
+        )
 
     async def _listen(self, server: RenderServer) -> None:
         async for told in server.progress():

@@ -1,0 +1,71 @@
+"""What a render server can do, as far as a workflow needs it."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from services.dispatch.domain.environment import MODEL_SUFFIXES
+from services.dispatch.domain.scenes import Json
+
+
+def capabilities_of(object_info: Json) -> dict[str, Any]:
+    """The part of a server's node descriptions that is kept: its node classes, and the files each input offers."""
+    return {
+        "node_classes": sorted(object_info),
+        "files": {
+            name: offered
+            for name, description in object_info.items()
+            if (offered := dict(_offered_files(description.get("input", {}))))
+        },
+    }
+
+
+def _offered_files(inputs: Json) -> Iterator[tuple[str, list[str]]]:
+    for group in ("required", "optional"):
+        for name, kind in (inputs.get(group) or {}).items():
+            choices = _choices(kind)
+            if any(_is_model_file(choice) for choice in choices):
+                yield name, [choice for choice in choices if isinstance(choice, str)]
+
+
+def _choices(kind: Any) -> Sequence[Any]:
+    """Older servers list the choices in place of the type, newer ones say COMBO and list them as options."""
+    if not isinstance(kind, Sequence) or isinstance(kind, str) or not kind:
+        return ()
+    if isinstance(kind[0], list):
+        return kind[0]
+    if kind[0] == "COMBO" and len(kind) > 1 and isinstance(kind[1], Mapping):
+        options = kind[1].get("options")
+        return options if isinstance(options, list) else ()
+    return ()
+
+
+def _is_model_file(value: Any) -> bool:
+    return isinstance(value, str) and value.lower().endswith(MODEL_SUFFIXES)
+
+
+def lacking(graph: Json, capabilities: Json | None) -> list[str]:
+    """What a server lacks to run a filled graph; empty when nothing, or when the server never said what it has."""
+    if not capabilities or not capabilities["node_classes"]:
+        return []
+    known, files = set(capabilities["node_classes"]), capabilities["files"]
+    missing: dict[str, None] = {}
+    for node in graph.values():
+        name = node["class_type"]
+        if name not in known:
+            missing[f"node class {name}"] = None
+            continue
+        for input_name, value in node["inputs"].items():
+            offered = files.get(name, {}).get(input_name)
+            if offered is not None and _is_model_file(value) and value not in offered:
+                missing[f"file {value} for {name}.{input_name}"] = None
+    return list(missing)
+
+
+def with_files(graph: Json, inputs: Mapping[str, tuple[str, str]], files: Mapping[str, str]) -> dict[str, Any]:
+    """The graph as far as servers differ about it: with the file names that its assets bring."""
+    filled: dict[str, Any] = {node_id: {**node, "inputs": dict(node["inputs"])} for node_id, node in graph.items()}
+    for binding, file_name in files.items():
+        if binding in inputs:
+            node_id, input_name = inputs[binding]
+            filled[node_id]["inputs"][input_name] = file_name
+    return filled
