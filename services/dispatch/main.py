@@ -15,6 +15,7 @@ from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
+from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
@@ -86,6 +87,7 @@ def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work:
             shots_=shots,
             batches_=batches,
             servers_=ServerOperations(store=store),
+            queue_=QueueOperations(store=store, new_work=new_work),
             store=store,
         )
     )

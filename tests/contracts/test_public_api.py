@@ -33,7 +33,13 @@ def routers() -> dict[Owner, list[APIRouter]]:
         ],
         Owner.DISPATCH: [
             dispatch_router(
-                scenes_=NOTHING, reviews_=NOTHING, shots_=NOTHING, batches_=NOTHING, servers_=NOTHING, store=NOTHING
+                scenes_=NOTHING,
+                reviews_=NOTHING,
+                shots_=NOTHING,
+                batches_=NOTHING,
+                servers_=NOTHING,
+                queue_=NOTHING,
+                store=NOTHING,
             )
         ],
         Owner.SCORING: [scoring_router(operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING)],

@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from services.dispatch.api import batches, jobs, scenes, segments, shots
+from services.dispatch.api import batches, jobs, queue, scenes, segments, shots
 from services.dispatch.operations.batches import BatchOperations
+from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
@@ -18,6 +19,7 @@ def build_router(
     shots_: ShotOperations,
     batches_: BatchOperations,
     servers_: ServerOperations,
+    queue_: QueueOperations,
     store: Store,
 ) -> APIRouter:
     router = APIRouter(prefix="/api")
@@ -25,5 +27,6 @@ def build_router(
     router.include_router(segments.build_router(operations=reviews_, store=store))
     router.include_router(batches.build_router(operations=batches_))
     router.include_router(shots.build_router(operations=shots_, store=store))
+    router.include_router(queue.build_router(operations=queue_))
     router.include_router(jobs.build_router(servers_=servers_, store=store))
     return router

@@ -55,6 +55,7 @@ class NewSceneRequest(RequestModel):
     model_id: Id | None = None
     tier: Tier = Tier.FULL
     priority: Annotated[int, Field(ge=-100, le=100, description="higher runs first")] = 0
+    paused: Annotated[bool, Field(description="plan it, and render nothing until it is resumed")] = False
     segment_count: Annotated[int, Field(ge=1, le=100)] | None = None
     seed: Seed | None = None
     parameters: Overrides = Overrides()
@@ -77,6 +78,7 @@ class NewSceneRequest(RequestModel):
             model_id=self.model_id,
             tier=self.tier,
             priority=self.priority,
+            paused=self.paused,
             segment_count=self.segment_count,
             seed=self.seed,
             seeds={s.position: s.seed for s in self.segments if s.seed is not None},
@@ -98,6 +100,7 @@ class SceneResponse(ResponseModel):
     state: SceneState
     state_reason: str
     priority: int
+    is_paused: bool
     segment_count: int
     request_id: UUID | None
     source_scene_id: int | None

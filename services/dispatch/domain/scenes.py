@@ -68,6 +68,7 @@ class SceneDraft:
     deadline_at: datetime | None
     created_by: str
     correlation_id: UUID
+    is_paused: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,11 +104,18 @@ class Scene:
     correlation_id: UUID
     created_at: datetime
     finished_at: datetime | None
+    is_paused: bool = False
+    moved_turn: int | None = None
+    """Its place in the queue, where a person moved it."""
 
     @property
     def is_persons(self) -> bool:
         """Made by a person, not asked for by a service."""
         return self.purpose in (Purpose.SCENE, Purpose.TEST_SHOT)
+
+    def refuse_queueing_unless_rendering(self) -> None:
+        if self.state is not SceneState.RENDERING:
+            raise Conflict(f"scene {self.id} is {self.state.value}; only a scene that is rendering is in the queue")
 
     def refuse_cancel_unless_rendering(self) -> None:
         if self.state is not SceneState.RENDERING:

@@ -14,9 +14,6 @@ from services.dispatch.domain.scenes import Json, Purpose, Review, Scene, SceneS
 
 SHORTEST_SECONDS, LONGEST_SECONDS = 2.0, 3.0
 
-TEST_SHOT_PRIORITY = 50
-"""Somebody sits and waits for it; people's scenes have 0 unless they say otherwise."""
-
 FRAME_STEP = 4
 """Video models compress time in steps of four frames: a length they take stays one they take if its rest is kept."""
 

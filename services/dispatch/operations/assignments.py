@@ -68,6 +68,8 @@ class AssignmentOperations:
         """The next job for a server with a free place, or None."""
         now = self._now()
         async with self._store.transaction(Cause.begin(ACTOR)) as tx:
+            if await self._store.queue_is_paused(tx):
+                return None
             job = await self._store.claim_job(
                 tx, server=server, ready=ready, token=uuid4(), now=now, until=now + self._lease
             )

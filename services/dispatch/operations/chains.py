@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from services.dispatch.domain.jobs import Failure, FailureKind, Job
+from services.dispatch.domain.queue import kind_of, turn_of
 from services.dispatch.domain.scenes import Scene, SceneState, Segment, first_unfinished, remaining_chain
 from services.dispatch.metrics import RENDERS
 from services.dispatch.store import Store
@@ -41,12 +42,16 @@ class Chains:
         await self._store.queue_segment(
             tx, segment.id, seed_image_sha256=seed_image_sha256, previous_clip_sha256=previous_clip_sha256
         )
+        kind = kind_of(scene.purpose, is_new_version=segment.regeneration_count > 0)
+        turn = turn_of(kind, priority=scene.priority, requested_at=scene.created_at)
         return await self._store.add_job(
             tx,
             uid=uuid7(),
             scene_id=scene.id,
             segment_id=segment.id,
             priority=scene.priority,
+            turn=turn if scene.moved_turn is None else scene.moved_turn,
+            is_held=scene.is_paused,
             remaining=remaining_chain(segment_count=scene.segment_count, position=segment.position),
             requested_at=scene.created_at,
             deadline_at=scene.deadline_at,

@@ -36,6 +36,7 @@ class NewScene:
     model_id: int | None = None
     tier: Tier = Tier.FULL
     priority: int = 0
+    paused: bool = False
     segment_count: int | None = None
     seed: int | None = None
     seeds: dict[int, int] = field(default_factory=dict)

@@ -99,6 +99,7 @@ def _draft_of(wish: NewScene, facts: Facts, cause: Cause) -> SceneDraft:
         deadline_at=None,
         created_by=cause.actor,
         correlation_id=cause.correlation_id,
+        is_paused=wish.paused,
     )
 
 

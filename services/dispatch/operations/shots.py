@@ -17,7 +17,6 @@ from services.dispatch.domain.scenes import (
     Tier,
 )
 from services.dispatch.domain.shots import (
-    TEST_SHOT_PRIORITY,
     Difference,
     Shot,
     ShotDraft,
@@ -299,7 +298,7 @@ def planned_shot(*, base: _Base, plan: SegmentPlan, assets: Sequence[Json], tier
             scene_type_id=base.scene_type_id,
             purpose=Purpose.TEST_SHOT,
             tier=tier,
-            priority=TEST_SHOT_PRIORITY,
+            priority=0,
             request_id=None,
             source_scene_id=base.source_scene_id,
             workflow_version_id=versions["workflow"],

@@ -14,9 +14,9 @@ from shared.postgres import Transaction
 CLAIM = """
     WITH free AS (
         SELECT id FROM generation_jobs
-        WHERE state = 'queued' AND available_at <= $4
+        WHERE state = 'queued' AND NOT is_held AND available_at <= $4
             AND (server IS NULL OR server = $1 OR NOT (server = ANY ($2::text[])))
-        ORDER BY priority DESC, remaining DESC, requested_at, id
+        ORDER BY turn, remaining DESC, requested_at, id
         LIMIT 1
         FOR UPDATE SKIP LOCKED
     )
@@ -60,6 +60,8 @@ class JobStore(BaseStore):
         scene_id: int,
         segment_id: int,
         priority: int,
+        turn: int,
+        is_held: bool,
         remaining: int,
         requested_at: datetime,
         deadline_at: datetime | None,
@@ -68,8 +70,8 @@ class JobStore(BaseStore):
         row = await tx.connection.fetchrow(
             """
             INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, deadline_at,
-                available_at, queued_at)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8)
+                available_at, queued_at, turn, is_held)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)
             RETURNING *
             """,
             uid,
@@ -80,6 +82,8 @@ class JobStore(BaseStore):
             requested_at,
             deadline_at,
             now,
+            turn,
+            is_held,
         )
         return _job(row)
 

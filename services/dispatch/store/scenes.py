@@ -33,8 +33,8 @@ class SceneStore(BaseStore):
             """
             INSERT INTO scenes (name, project_id, character_id, scene_type_id, purpose, tier, state, priority,
                 segment_count, request_id, source_scene_id, workflow_version_id, assets, seed_image_sha256,
-                source_image_sha256, deadline_at, created_by, correlation_id)
-            VALUES ($1, $2, $3, $4, $5, $6, 'rendering', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
+                source_image_sha256, deadline_at, created_by, correlation_id, is_paused)
+            VALUES ($1, $2, $3, $4, $5, $6, 'rendering', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
             RETURNING *
             """,
             draft.name,
@@ -54,6 +54,7 @@ class SceneStore(BaseStore):
             draft.deadline_at,
             draft.created_by,
             draft.correlation_id,
+            draft.is_paused,
         )
         scene = _scene(row)
         await tx.connection.execute(

@@ -29,9 +29,9 @@ async def crowded(databases: Any, media: MediaStore) -> Database:
     )
     await connection.execute(
         """
-        INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, state, available_at,
-            queued_at, finished_at)
-        SELECT gen_random_uuid(), scene_id, id, id % 3, 1 + id % 5, now(),
+        INSERT INTO generation_jobs (uid, scene_id, segment_id, turn, priority, remaining, requested_at, state,
+            available_at, queued_at, finished_at)
+        SELECT gen_random_uuid(), scene_id, id, id % 3, 0, 1 + id % 5, now(),
             CASE WHEN id % 4 = 0 THEN 'queued' ELSE 'done' END, now(), now(),
             CASE WHEN id % 4 = 0 THEN NULL ELSE now() END
         FROM segments WHERE NOT is_current
@@ -49,10 +49,10 @@ async def test_claiming_walks_the_claim_index_and_stops_at_the_first_free_job(cr
     assert "Seq Scan" not in plan and "Sort" not in plan, plan
 
 
-async def test_jobs_are_claimed_by_priority_then_longest_chain_then_age(crowded: Database) -> None:
+async def test_jobs_are_claimed_by_turn_then_longest_chain_then_age(crowded: Database) -> None:
     now = datetime.now(UTC)
     claimed = [await crowded.fetchrow(CLAIM, "a", ["a"], uuid4(), now, now) for _ in range(300)]
-    order = [(-row["priority"], -row["remaining"], row["requested_at"], row["id"]) for row in claimed if row]
+    order = [(row["turn"], -row["remaining"], row["requested_at"], row["id"]) for row in claimed if row]
     assert len(order) == 300 and order == sorted(order)
 
 
@@ -70,9 +70,9 @@ async def test_no_two_open_jobs_for_one_segment(crowded: Database) -> None:
     with pytest.raises(Exception, match="idx_generation_jobs_open"):
         await crowded.pool.execute(
             """
-            INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, available_at,
-                queued_at)
-            SELECT gen_random_uuid(), scene_id, segment_id, 0, 1, now(), now(), now() FROM generation_jobs
+            INSERT INTO generation_jobs (uid, scene_id, segment_id, turn, priority, remaining, requested_at,
+                available_at, queued_at)
+            SELECT gen_random_uuid(), scene_id, segment_id, 0, 0, 1, now(), now(), now() FROM generation_jobs
             WHERE state = 'queued' LIMIT 1
             """
         )

@@ -1,0 +1,149 @@
+"""/api/queue, /api/usage, and a scene's place in the queue"""
+
+from datetime import datetime, timedelta
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime
+
+from services.dispatch.api.fields import Creator, PathId, RequestCause, Viewer
+from services.dispatch.api.scenes import SceneResponse
+from services.dispatch.domain.errors import Unacceptable
+from services.dispatch.domain.queue import WorkKind
+from services.dispatch.operations.queue import QueueEntry, QueueOperations, QueueView
+from shared.clock import utc_now
+from shared.http import RequestModel, ResponseModel
+
+USAGE_DAYS = 30
+
+
+class QueueEntryResponse(ResponseModel):
+    """`estimated_seconds`: of the render alone, without its wait. Both estimates are null where nothing can tell."""
+
+    job_id: int
+    scene_id: int
+    scene_name: str
+    segment_id: int
+    position: int
+    segment_count: int
+    kind: WorkKind
+    owner: str
+    priority: int
+    state: Literal["running", "waiting", "paused"]
+    server: str | None
+    queued_at: datetime
+    estimated_seconds: float | None
+    starts_at: datetime | None
+
+
+class QueueControlResponse(ResponseModel):
+    is_paused: bool
+    paused_by: str | None
+    paused_at: datetime | None
+
+
+class QueueResponse(QueueControlResponse):
+    """Running work, then waiting in the order in which it is started, then paused. `waiting_total` counts all."""
+
+    waiting_total: int
+    entries: list[QueueEntryResponse]
+
+
+class MoveRequest(RequestModel):
+    to: Literal["front", "back"]
+
+
+class UsedResponse(ResponseModel):
+    kind: WorkKind
+    segments: int
+    render_seconds: float
+    queued_seconds: float
+
+
+class SavedResponse(ResponseModel):
+    segments: int
+    render_seconds: float
+
+
+class UsageResponse(ResponseModel):
+    """Of the scenes that still exist. `saved_by_promotion`: first segments that were test shots already."""
+
+    since: datetime
+    until: datetime
+    rendered: list[UsedResponse]
+    saved_by_promotion: SavedResponse
+
+
+def build_router(*, operations: QueueOperations) -> APIRouter:
+    router = APIRouter(tags=["queue"])
+
+    @router.get("/queue", summary="What is rendered now and next", response_model=QueueResponse)
+    async def show(_: Viewer, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> QueueResponse:
+        return _shown(await operations.view(limit=limit))
+
+    @router.post("/queue/pause", summary="Start nothing new", response_model=QueueControlResponse)
+    async def pause(cause: RequestCause, _: Creator) -> QueueControlResponse:
+        """What runs is finished."""
+        return QueueControlResponse.model_validate(await operations.pause(cause))
+
+    @router.post("/queue/resume", summary="Start work again", response_model=QueueControlResponse)
+    async def resume(cause: RequestCause, _: Creator) -> QueueControlResponse:
+        return QueueControlResponse.model_validate(await operations.resume(cause))
+
+    _add_scene_routes(router, operations)
+
+    @router.get("/usage", summary="Render seconds used and saved", response_model=UsageResponse)
+    async def usage(_: Viewer, since: AwareDatetime | None = None, until: AwareDatetime | None = None) -> UsageResponse:
+        """The last 30 days unless told otherwise."""
+        end = until or utc_now()
+        start = since or end - timedelta(days=USAGE_DAYS)
+        if start >= end:
+            raise Unacceptable("since must be before until")
+        return UsageResponse.model_validate(await operations.usage(since=start, until=end))
+
+    return router
+
+
+def _add_scene_routes(router: APIRouter, operations: QueueOperations) -> None:
+    @router.post("/scenes/{scene_id}/pause", summary="Hold a scene's work back", response_model=SceneResponse)
+    async def pause_scene(scene_id: PathId, cause: RequestCause, _: Creator) -> SceneResponse:
+        """What runs of it is finished."""
+        return SceneResponse.model_validate(await operations.pause_scene(scene_id, cause, paused=True))
+
+    @router.post("/scenes/{scene_id}/resume", summary="Go on with a paused scene", response_model=SceneResponse)
+    async def resume_scene(scene_id: PathId, cause: RequestCause, _: Creator) -> SceneResponse:
+        return SceneResponse.model_validate(await operations.pause_scene(scene_id, cause, paused=False))
+
+    @router.post("/scenes/{scene_id}/move", summary="Move a scene in the queue", response_model=SceneResponse)
+    async def move_scene(scene_id: PathId, body: MoveRequest, cause: RequestCause, _: Creator) -> SceneResponse:
+        return SceneResponse.model_validate(await operations.move_scene(scene_id, body.to, cause))
+
+
+def _shown(view: QueueView) -> QueueResponse:
+    return QueueResponse(
+        is_paused=view.control.is_paused,
+        paused_by=view.control.paused_by,
+        paused_at=view.control.paused_at,
+        waiting_total=view.waiting_total,
+        entries=[_entry(entry) for entry in view.entries],
+    )
+
+
+def _entry(entry: QueueEntry) -> QueueEntryResponse:
+    row = entry.row
+    return QueueEntryResponse(
+        job_id=row.job_id,
+        scene_id=row.scene_id,
+        scene_name=row.scene_name,
+        segment_id=row.segment_id,
+        position=row.position,
+        segment_count=row.segment_count,
+        kind=entry.kind,
+        owner=row.owner,
+        priority=row.priority,
+        state=entry.state,
+        server=row.server,
+        queued_at=row.queued_at,
+        estimated_seconds=entry.estimated_seconds,
+        starts_at=entry.starts_at,
+    )

@@ -1,0 +1,165 @@
+"""The queue: its order and how long it will take, pauses and moves, and what was rendered."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal
+
+from services.dispatch.domain.errors import NotFound
+from services.dispatch.domain.estimates import RenderSample, expected_seconds
+from services.dispatch.domain.queue import WorkKind, kind_of, moved_turn, starts
+from services.dispatch.domain.scenes import Scene, Tier
+from services.dispatch.store import Store
+from services.dispatch.store.queue import QueueControl, QueueRow, SavedRow
+from shared.cause import Cause
+from shared.clock import Clock, utc_now
+from shared.postgres import Transaction
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueEntry:
+    """`estimated_seconds`: of the render alone; `starts_at`: an estimate. None: nothing like it was rendered yet."""
+
+    row: QueueRow
+    kind: WorkKind
+    state: Literal["running", "waiting", "paused"]
+    estimated_seconds: float | None
+    starts_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class QueueView:
+    """The running work, then the first of the waiting in their order, then what is paused."""
+
+    control: QueueControl
+    waiting_total: int
+    entries: Sequence[QueueEntry]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Used:
+    kind: WorkKind
+    segments: int
+    render_seconds: float
+    queued_seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    since: datetime
+    until: datetime
+    rendered: Sequence[Used]
+    saved_by_promotion: SavedRow
+
+
+class QueueOperations:
+    def __init__(self, *, store: Store, new_work: Callable[[], None], now: Clock = utc_now) -> None:
+        self._store = store
+        self._new_work = new_work
+        self._now = now
+
+    async def view(self, *, limit: int) -> QueueView:
+        """`limit`: of the waiting and of the paused entries. Later segments of a chain are not in the queue yet."""
+        now = self._now()
+        control = await self._store.queue_control()
+        running, waiting = await self._store.running(), await self._store.waiting(limit=limit)
+        held = await self._store.held(limit=limit)
+        needed = await self._needed([*running, *waiting, *held])
+        ready = sum(1 for server in await self._store.servers() if server.state == "ready")
+        until_start = starts(
+            running=[_left(row, needed[row.job_id], now) for row in running],
+            waiting=[needed[row.job_id] for row in waiting],
+            servers=0 if control.is_paused else ready,
+        )
+        entries = [_entry(row, "running", needed[row.job_id], row.submitted_at) for row in running]
+        for row, seconds in zip(waiting, until_start, strict=True):
+            starts_at = None if seconds is None else now + timedelta(seconds=seconds)
+            entries.append(_entry(row, "waiting", needed[row.job_id], starts_at))
+        entries += [_entry(row, "paused", needed[row.job_id], None) for row in held]
+        return QueueView(control=control, waiting_total=await self._store.queue_length(), entries=entries)
+
+    async def pause(self, cause: Cause) -> QueueControl:
+        """Nothing new is started; what runs is finished."""
+        async with self._store.transaction(cause) as tx:
+            await self._store.pause_queue(tx, by=cause.actor, now=self._now())
+        return await self._store.queue_control()
+
+    async def resume(self, cause: Cause) -> QueueControl:
+        async with self._store.transaction(cause) as tx:
+            await self._store.resume_queue(tx)
+        self._new_work()
+        return await self._store.queue_control()
+
+    async def pause_scene(self, scene_id: int, cause: Cause, *, paused: bool) -> Scene:
+        """What runs of it is finished; nothing more is started until it is resumed. Refused when it has ended."""
+        async with self._store.transaction(cause) as tx:
+            await self._rendering(tx, scene_id)
+            await self._store.pause_scene(tx, scene_id, paused=paused)
+            scene = await self._store.lock_scene(tx, scene_id)
+        assert scene is not None
+        if not paused:
+            self._new_work()
+        return scene
+
+    async def move_scene(self, scene_id: int, to: Literal["front", "back"], cause: Cause) -> Scene:
+        """Before or behind everything that waits now, with all segments that it has still to come."""
+        async with self._store.transaction(cause) as tx:
+            scene = await self._rendering(tx, scene_id)
+            ends = await self._store.ends_of_queue(tx)
+            if ends is not None:
+                await self._store.move_scene(tx, scene_id, moved_turn(to, first=ends[0], last=ends[1]))
+        self._new_work()
+        return scene
+
+    async def usage(self, *, since: datetime, until: datetime) -> Usage:
+        sums: dict[WorkKind, list[float]] = {kind: [0, 0.0, 0.0] for kind in WorkKind}
+        for row in await self._store.usage(since=since, until=until):
+            added = sums[kind_of(row.purpose, is_new_version=row.is_new_version)]
+            for index, value in enumerate((row.segments, row.render_seconds, row.queued_seconds)):
+                added[index] += value
+        return Usage(
+            since=since,
+            until=until,
+            rendered=[
+                Used(kind=kind, segments=int(segments), render_seconds=rendered, queued_seconds=queued)
+                for kind, (segments, rendered, queued) in sums.items()
+            ],
+            saved_by_promotion=await self._store.saved_by_promotion(since=since, until=until),
+        )
+
+    async def _rendering(self, tx: Transaction, scene_id: int) -> Scene:
+        scene = await self._store.lock_scene(tx, scene_id)
+        if scene is None:
+            raise NotFound(f"there is no scene {scene_id}")
+        scene.refuse_queueing_unless_rendering()
+        return scene
+
+    async def _needed(self, rows: Sequence[QueueRow]) -> dict[int, float | None]:
+        samples: dict[tuple[int, Tier], list[RenderSample]] = {}
+        for row in rows:
+            key = (row.workflow_version_id, row.tier)
+            if key not in samples:
+                samples[key] = await self._store.render_samples(workflow_version_id=key[0], tier=key[1])
+        return {
+            row.job_id: expected_seconds(samples[row.workflow_version_id, row.tier], row.parameters, row.tier)
+            for row in rows
+        }
+
+
+def _left(row: QueueRow, needed: float | None, now: datetime) -> float | None:
+    if needed is None:
+        return None
+    ran = (now - row.submitted_at).total_seconds() if row.submitted_at is not None else 0.0
+    return max(0.0, needed - ran)
+
+
+def _entry(
+    row: QueueRow, state: Literal["running", "waiting", "paused"], needed: float | None, starts_at: datetime | None
+) -> QueueEntry:
+    return QueueEntry(
+        row=row,
+        kind=kind_of(row.purpose, is_new_version=row.is_new_version),
+        state=state,
+        estimated_seconds=needed,
+        starts_at=starts_at,
+    )
