@@ -4,12 +4,17 @@ import asyncio
 import multiprocessing
 import os
 import threading
+from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import parent_process
 from pathlib import Path
+from typing import TypeVar
 
 from shared.video.decode import ExaminedVideo, VideoError, examine
+from shared.video.webp import is_webp, webp_to_mp4
+
+T = TypeVar("T")
 
 
 class UnreadableClip(Exception):
@@ -29,9 +34,20 @@ class ClipReader:
 
     async def examine(self, path: Path) -> ExaminedVideo:
         """Decode everything once. Raises UnreadableClip, also when decoding takes longer than the deadline."""
+        return await self._within_deadline(examine, path)
+
+    async def as_video(self, path: Path) -> Path:
+        """The same file, or an MP4 beside it where it is an animated WebP. Raises UnreadableClip."""
+        if not is_webp(path):
+            return path
+        target = path.with_suffix(".mp4")
+        await self._within_deadline(webp_to_mp4, path, target)
+        return target
+
+    async def _within_deadline(self, read: Callable[..., T], *paths: Path) -> T:
         loop = asyncio.get_running_loop()
         try:
-            work = loop.run_in_executor(self._open(), examine, path)
+            work = loop.run_in_executor(self._open(), read, *paths)
             return await asyncio.wait_for(work, timeout=self._deadline_seconds)
         except VideoError as error:
             raise UnreadableClip(str(error)) from error

@@ -22,7 +22,7 @@ from services.dispatch.domain.tiers import at_tier
 from services.dispatch.operations.assignments import Assignment
 from shared.media import MediaMissing, MediaStore
 
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v")
+VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".m4v", ".webp")
 
 
 class GraphBuilder:
@@ -81,8 +81,8 @@ class ClipCollector:
         stats = await server.stats()
         with tempfile.TemporaryDirectory(prefix="rushes-dispatch-") as folder:
             path = Path(folder) / "clip"
-            size = await server.download(_video_of(result.files[video_output]), path, max_bytes=self._max_clip_bytes)
-            clip = await self._store(path, size)
+            await server.download(_video_of(result.files[video_output]), path, max_bytes=self._max_clip_bytes)
+            clip = await self._store(path)
         return Render(
             clip=clip,
             parameters=self._graphs.parameters(assignment),
@@ -92,14 +92,15 @@ class ClipCollector:
             render_seconds=max(0.0, result.seconds or 0.0),
         )
 
-    async def _store(self, path: Path, size: int) -> Clip:
+    async def _store(self, path: Path) -> Clip:
         try:
+            path = await self._reader.as_video(path)
             examined = await self._reader.examine(path)
         except UnreadableClip as error:
             raise TransientRenderError(f"the rendered file cannot be used: {error}", kind="bad_output") from error
         return Clip(
             sha256=await self._media.put_file(path),
-            size_bytes=size,
+            size_bytes=path.stat().st_size,
             frame_digest=examined.frame_digest,
             last_frame_sha256=await self._media.put_bytes(examined.last_frame_png),
             width=examined.info.width,
