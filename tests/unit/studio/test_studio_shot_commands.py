@@ -1,0 +1,114 @@
+"""`rushes test-shot` and `rushes queue`: what they ask and what they print."""
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from services.studio.cli.app import main
+from services.studio.cli.client import Client
+from services.studio.cli.connection import Target
+
+PLAN = {
+    "batch_id": 4,
+    "cells": [{"character_id": 2, "configuration": "soft", "seconds": 60.0, "shot_id": 9}],
+    "skipped": [{"character_id": 3, "configuration": "soft", "reason": "no server can", "shot_id": None}],
+    "render_minutes": 1.0,
+    "unknown_cells": 0,
+    "finish_at": "2026-01-01T10:00:00Z",
+}
+BATCH = {"id": 4, "rendering": 0, "completed": 1, "failed": 0, "cancelled": 0}
+ENTRY = {
+    "state": "waiting",
+    "scene_id": 7,
+    "scene_name": "harbour",
+    "position": 1,
+    "kind": "scene",
+    "owner": "grace",
+    "server": None,
+    "starts_at": None,
+    "estimated_seconds": 12.5,
+}
+ANSWERS: dict[str, Any] = {
+    "/api/test-shots/batch": PLAN,
+    "/api/test-shots/batches/4": BATCH,
+    "/api/scenes/7/test-shot": {"id": 9, "state": "rendering", "state_reason": ""},
+    "/api/test-shots/9": {"id": 9, "state": "completed", "state_reason": ""},
+    "/api/test-shots/9/promote": {},
+    "/api/queue": {"is_paused": True, "paused_by": "ada", "paused_at": "now", "waiting_total": 1, "entries": [ENTRY]},
+    "/api/queue/pause": {},
+    "/api/scenes/7/resume": {},
+    "/api/scenes/7/move": {},
+}
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
+    """Every request that a command makes: method, path, body."""
+    seen: list[tuple[str, str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        body = json.loads(request.content) if request.content else None
+        seen.append((request.method, request.url.path, body))
+        return httpx.Response(200, json=ANSWERS[request.url.path])
+
+    class Connected:
+        def client(self) -> Client:
+            return Client(url="http://studio", token="t", transport=httpx.MockTransport(answer))
+
+    connect: Callable[[], Any] = Connected
+    monkeypatch.setattr(Target, "from_environment", staticmethod(connect))
+    return seen
+
+
+def run(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert not ended.value.code
+
+
+def test_a_batch_shows_its_plan_and_is_followed_to_its_end(
+    asked: list[tuple[str, str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "batch.json"
+    file.write_text(json.dumps({"scene_type_id": 3}))
+    run("test-shot", "batch", str(file), "--wait")
+    printed = capsys.readouterr().out
+    assert "1 shots, 1.0 render minutes" in printed and "ready at about" in printed
+    assert "skipped: character 3, soft: no server can" in printed
+    assert "batch 4: 1 completed, 0 failed, 0 cancelled" in printed
+    run("test-shot", "batch", str(file), "--plan")
+    assert [body for _, path, body in asked if path.endswith("/batch")] == [
+        {"scene_type_id": 3},
+        {"scene_type_id": 3, "only_plan": True},
+    ]
+
+
+def test_a_shot_is_made_waited_for_and_promoted(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("test-shot", "make", "7", "--cfg", "3.5", "--wait")
+    run("test-shot", "promote", "9", "--scene", "7", "--override")
+    printed = capsys.readouterr().out
+    assert "test shot 9 is completed\n" in printed and "is segment 1 of scene 7" in printed
+    assert asked[0] == ("POST", "/api/scenes/7/test-shot", {"parameters": {"cfg": 3.5}})
+    assert asked[-1] == ("POST", "/api/test-shots/9/promote", {"scene_id": 7, "override": True})
+
+
+def test_the_queue_is_shown_paused_and_moved(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("queue", "show")
+    printed = capsys.readouterr().out
+    assert "paused by ada" in printed and "harbour" in printed and "1 waiting in all" in printed
+    run("queue", "pause")
+    run("queue", "resume", "--scene", "7")
+    run("queue", "move", "7", "front")
+    assert asked[1:] == [
+        ("POST", "/api/queue/pause", {}),
+        ("POST", "/api/scenes/7/resume", {}),
+        ("POST", "/api/scenes/7/move", {"to": "front"}),
+    ]
