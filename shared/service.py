@@ -57,6 +57,7 @@ class Chassis:
         self.media = MediaStore.in_folder(settings.media_root)
         self.verifier = TokenVerifier.from_file(settings.token_public_key_file)
         self._workers: dict[str, Worker] = {}
+        self._working = False
         self._on_drain: list[Callable[[], None]] = []
         self._on_start: list[Callable[[], Awaitable[None]]] = []
         self._on_stop: list[Callable[[], Awaitable[None]]] = []
@@ -85,7 +86,10 @@ class Chassis:
         self.app.add_exception_handler(error_type, answer)
 
     def work(self, name: str, step: Step, *, concurrency: int = 1, poll_seconds: float = 0.5) -> None:
-        self._workers[name] = Worker(name=name, step=step, concurrency=concurrency, poll_seconds=poll_seconds)
+        """Begins with the service, or at once when that runs already."""
+        worker = self._workers[name] = Worker(name=name, step=step, concurrency=concurrency, poll_seconds=poll_seconds)
+        if self._working:
+            worker.start()
 
     def wake(self, name: str) -> None:
         self._workers[name].wake()
@@ -119,7 +123,8 @@ class Chassis:
         await self._wait_for_schema()
         for start in self._on_start:
             await start()
-        for worker in self._workers.values():
+        self._working = True
+        for worker in list(self._workers.values()):
             worker.start()
         relaying = asyncio.create_task(self._relay.run(), name=f"{self.name}-relay")
         try:
@@ -135,6 +140,7 @@ class Chassis:
 
     async def _drain(self) -> None:
         seconds = self.settings.drain_seconds
+        self._working = False
         for leave in self._on_drain:
             leave()
         await self.consumer.stop()

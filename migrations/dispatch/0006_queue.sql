@@ -31,3 +31,17 @@ CREATE TRIGGER set_updated_at BEFORE UPDATE ON queue_control
     FOR EACH ROW EXECUTE FUNCTION trigger_set_updated_at();
 
 CREATE INDEX idx_segments_generated_at ON segments (generated_at) WHERE state = 'generated';
+
+-- What people decided about render servers while the service runs. `url` is NULL for those that the settings name.
+CREATE TABLE server_wishes (
+    name TEXT PRIMARY KEY,
+    url TEXT UNIQUE,
+    is_draining BOOLEAN NOT NULL,
+    requested_by TEXT NOT NULL,
+    created_at TIMESTAMPTZ NOT NULL DEFAULT now(),
+    updated_at TIMESTAMPTZ NOT NULL DEFAULT now()
+);
+CREATE TRIGGER set_updated_at BEFORE UPDATE ON server_wishes
+    FOR EACH ROW EXECUTE FUNCTION trigger_set_updated_at();
+ALTER TABLE render_servers DROP CONSTRAINT render_servers_state_check;
+ALTER TABLE render_servers ADD CONSTRAINT render_servers_state_check CHECK (state IN ('ready', 'away', 'draining'));

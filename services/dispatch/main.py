@@ -27,6 +27,7 @@ from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
 from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.servers import ServerKeeper
 from services.dispatch.workers.upkeep import UpkeepWorker
 from shared.service import Chassis, run
 
@@ -57,17 +58,28 @@ def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> C
     store = Store(chassis.database)
     _take_requests(chassis, settings, store, new_work)
     parts = _rendering(chassis, settings, store, servers, new_work)
-    _add_workers(chassis, settings, parts, [server.name for server in servers])
+    begin = _add_workers(chassis, settings, parts, [server.name for server in servers])
+
+    def begin_on(name: str) -> None:
+        begin(name)
+        workers.append(f"render:{name}")
+
+    keeper = ServerKeeper(
+        fleet=parts.fleet,
+        operations=ServerOperations(store=store),
+        connect=lambda name, url: _server_of(settings, name, url),
+        begin=begin_on,
+    )
+    chassis.work("servers", keeper.step, poll_seconds=2.0)
     return chassis
 
 
 def _servers_of(settings: Settings) -> list[RenderServer]:
-    return [
-        ComfyUIServer(
-            name=urlsplit(url).netloc.rpartition("@")[2], url=url, request_timeout_s=settings.request_timeout_seconds
-        )
-        for url in settings.comfyui_urls
-    ]
+    return [_server_of(settings, urlsplit(url).netloc.rpartition("@")[2], url) for url in settings.comfyui_urls]
+
+
+def _server_of(settings: Settings, name: str, url: str) -> RenderServer:
+    return ComfyUIServer(name=name, url=url, request_timeout_s=settings.request_timeout_seconds)
 
 
 def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work: Callable[[], None]) -> None:
@@ -86,7 +98,7 @@ def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work:
             reviews_=reviews,
             shots_=shots,
             batches_=batches,
-            servers_=ServerOperations(store=store),
+            servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),
             queue_=QueueOperations(store=store, new_work=new_work),
             store=store,
         )
@@ -123,7 +135,8 @@ def _rendering(
     )
 
 
-def _add_workers(chassis: Chassis, settings: Settings, parts: _Parts, names: list[str]) -> None:
+def _add_workers(chassis: Chassis, settings: Settings, parts: _Parts, names: list[str]) -> Callable[[str], None]:
+    """Returns what begins the work on a server that is added later."""
     patience = Patience(
         lease=settings.lease_seconds,
         poll=settings.poll_seconds,
@@ -135,8 +148,13 @@ def _add_workers(chassis: Chassis, settings: Settings, parts: _Parts, names: lis
     chassis.work("fleet", parts.fleet.check, poll_seconds=settings.health_seconds)
     chassis.work("leases", upkeep.leases, poll_seconds=1.0)
     chassis.work("abandoned", upkeep.abandoned, poll_seconds=1.0)
-    for name in names:
+
+    def begin(name: str) -> None:
         _add_render_worker(chassis, name, parts, patience)
+
+    for name in names:
+        begin(name)
+    return begin
 
 
 def _add_render_worker(chassis: Chassis, name: str, parts: _Parts, patience: Patience) -> None:

@@ -4,15 +4,16 @@ from datetime import datetime
 from typing import Annotated
 from uuid import UUID
 
-from fastapi import APIRouter, Depends, Query
+from fastapi import APIRouter, Depends, Query, status
+from pydantic import Field
 
-from services.dispatch.api.fields import MAX_ID, PathId, Viewer
+from services.dispatch.api.fields import MAX_ID, Admin, PathId, RequestCause, Viewer
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.jobs import AttemptState, JobState
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.store import Store
 from shared.contracts.types import RenderFailure
-from shared.http import Page, PageQuery, ResponseModel
+from shared.http import Page, PageQuery, RequestModel, ResponseModel
 
 
 class JobResponse(ResponseModel):
@@ -60,6 +61,23 @@ class RenderServerResponse(ResponseModel):
     queue_length: int
     checked_at: datetime
     jobs: int
+
+
+class NewServerRequest(RequestModel):
+    url: Annotated[str, Field(min_length=8, max_length=500, description="for example http://127.0.0.1:8188")]
+
+
+class DrainRequest(RequestModel):
+    """`drain` false: give it work again."""
+
+    name: Annotated[str, Field(min_length=1, max_length=500)]
+    drain: bool = True
+
+
+class ServerWishResponse(ResponseModel):
+    name: str
+    is_draining: bool
+    requested_by: str
 
 
 class FitnessResponse(ResponseModel):
@@ -121,6 +139,8 @@ def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
             ]
         )
 
+    _add_server_changes(router, servers_)
+
     @router.get(
         "/asset-versions/{version_id}/render-servers",
         summary="What each render server lacks for a workflow version",
@@ -132,3 +152,26 @@ def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
         return Page(items=[FitnessResponse(server=name, lacks=lacks) for name, lacks in found.items()])
 
     return router
+
+
+def _add_server_changes(router: APIRouter, operations: ServerOperations) -> None:
+    @router.post(
+        "/render-servers",
+        summary="Use another render server from now on",
+        response_model=ServerWishResponse,
+        status_code=status.HTTP_201_CREATED,
+        tags=["render servers"],
+    )
+    async def add(body: NewServerRequest, cause: RequestCause, _: Admin) -> ServerWishResponse:
+        """It takes work as soon as it answers."""
+        return ServerWishResponse.model_validate(await operations.add(body.url.rstrip("/"), cause))
+
+    @router.post(
+        "/render-servers/drain",
+        summary="Give a render server nothing new, or work again",
+        response_model=ServerWishResponse,
+        tags=["render servers"],
+    )
+    async def drain(body: DrainRequest, cause: RequestCause, _: Admin) -> ServerWishResponse:
+        """What runs on it is finished."""
+        return ServerWishResponse.model_validate(await operations.drain(body.name, cause, drain=body.drain))

@@ -1,14 +1,16 @@
 """What is known of the render servers, for people to see."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from urllib.parse import urlsplit
 
 from services.dispatch.domain.capabilities import lacking
-from services.dispatch.domain.errors import NotFound, Unacceptable
+from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.domain.scenes import Json
 from services.dispatch.operations.assignments import ACTOR
 from services.dispatch.store import Store
 from services.dispatch.store.jobs import ServerCopy
+from services.dispatch.store.servers import ServerWish
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 
@@ -22,13 +24,17 @@ class ServerReport:
     engine: str | None = None
     device: str | None = None
     queue_length: int = 0
+    draining: bool = False
     capabilities: Json | None = None
     """None: not asked this time; what is known stays."""
 
 
 class ServerOperations:
-    def __init__(self, *, store: Store, now: Clock = utc_now) -> None:
+    """`changed` is called when people decided something about a server."""
+
+    def __init__(self, *, store: Store, changed: Callable[[], None] = lambda: None, now: Clock = utc_now) -> None:
         self._store = store
+        self._changed = changed
         self._now = now
 
     async def fitness(self, version_id: int) -> dict[str, list[str]]:
@@ -44,6 +50,28 @@ class ServerOperations:
         graph = version.graph
         return {server.name: lacking(graph, server.capabilities) for server in await self._store.servers()}
 
+    async def wishes(self) -> list[ServerWish]:
+        return await self._store.server_wishes()
+
+    async def add(self, url: str, cause: Cause) -> ServerWish:
+        """Use another server from now on, and after every restart. Raises Conflict for one that is known already."""
+        name = name_of(url)
+        if any(server.name == name for server in await self._store.servers()):
+            raise Conflict(f"render server {name} is known already; end its draining if it is to take work again")
+        async with self._store.transaction(cause) as tx:
+            await self._store.add_server(tx, name=name, url=url, by=cause.actor)
+        self._changed()
+        return ServerWish(name=name, url=url, is_draining=False, requested_by=cause.actor)
+
+    async def drain(self, name: str, cause: Cause, *, drain: bool) -> ServerWish:
+        """Give a server nothing new, or work again. What runs on it is finished."""
+        if all(server.name != name for server in await self._store.servers()):
+            raise NotFound(f"there is no render server {name!r}; GET /api/render-servers lists them")
+        async with self._store.transaction(cause) as tx:
+            await self._store.drain_server(tx, name=name, drain=drain, by=cause.actor)
+        self._changed()
+        return next(wish for wish in await self._store.server_wishes() if wish.name == name)
+
     async def report(self, reports: Sequence[ServerReport]) -> None:
         now = self._now()
         async with self._store.transaction(Cause.begin(ACTOR)) as tx:
@@ -53,7 +81,7 @@ class ServerOperations:
                     tx,
                     ServerCopy(
                         name=report.name,
-                        state="ready" if report.problem is None else "away",
+                        state=_state(report),
                         problem=report.problem,
                         engine=report.engine,
                         device=report.device,
@@ -62,3 +90,21 @@ class ServerOperations:
                         capabilities=report.capabilities,
                     ),
                 )
+
+
+def name_of(url: str) -> str:
+    """Host and port, without whatever signs in. Raises Unacceptable for what is no server's address."""
+    parts = urlsplit(url)
+    try:
+        known = parts.scheme in ("http", "https") and parts.hostname and (parts.port is None or parts.port > 0)
+    except ValueError:
+        known = False
+    if not known or parts.query or parts.fragment:
+        raise Unacceptable(f"{url!r} is no address of a render server; write for example http://127.0.0.1:8188")
+    return parts.netloc.rpartition("@")[2]
+
+
+def _state(report: ServerReport) -> str:
+    if report.problem is not None:
+        return "away"
+    return "draining" if report.draining else "ready"

@@ -4,10 +4,11 @@ from services.dispatch.store.facts import FactStore
 from services.dispatch.store.jobs import JobStore
 from services.dispatch.store.queue import QueueStore
 from services.dispatch.store.scenes import SceneStore
+from services.dispatch.store.servers import ServerStore
 from services.dispatch.store.shots import ShotStore
 
 __all__ = ["Store"]
 
 
-class Store(FactStore, SceneStore, JobStore, ShotStore, QueueStore):
+class Store(FactStore, SceneStore, JobStore, ShotStore, QueueStore, ServerStore):
     """One object for the whole schema; its statements are grouped by what they are about."""

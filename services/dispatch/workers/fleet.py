@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
@@ -35,6 +35,7 @@ class Watch:
 class _Member:
     server: RenderServer
     ready: bool = False
+    draining: bool = False
     own: int = 0
     foreign: int = 0
     prompts: set[str] = field(default_factory=set)
@@ -60,7 +61,24 @@ class Fleet:
 
     @property
     def ready(self) -> list[str]:
+        return [name for name, member in self._members.items() if member.ready and not member.draining]
+
+    @property
+    def answering(self) -> list[str]:
+        """Those being drained too: what is on them is still looked after."""
         return [name for name, member in self._members.items() if member.ready]
+
+    def add(self, server: RenderServer) -> None:
+        """While running. It takes work once it has answered a check."""
+        self._members[server.name] = _Member(server=server)
+        self._listeners.append(asyncio.create_task(self._listen(server)))
+
+    def drain(self, names: Collection[str]) -> None:
+        """Exactly these get nothing new; what runs on them is finished."""
+        for name, member in self._members.items():
+            back, member.draining = member.draining and name not in names, name in names
+            if back:
+                self._new_work()
 
     async def start(self) -> None:
         """Listen to every server's socket until `stop`."""
@@ -80,7 +98,7 @@ class Fleet:
         if self.leaving:
             return False
         loads = [
-            ServerLoad(name=other, ready=member.ready, own=member.own, foreign=member.foreign)
+            ServerLoad(name=other, ready=member.ready and not member.draining, own=member.own, foreign=member.foreign)
             for other, member in self._members.items()
         ]
         return may_take(name, loads)
@@ -125,7 +143,7 @@ class Fleet:
         """For the readiness check."""
         if not self._members:
             return "no render server is configured; set DISPATCH_COMFYUI_URLS"
-        return None if self.ready else "no render server answers"
+        return None if self.answering else "no render server answers"
 
     async def _check(self, name: str, member: _Member) -> ServerReport:
         try:
@@ -145,7 +163,12 @@ class Fleet:
             member.ready = True
             self._new_work()
         return ServerReport(
-            name=name, engine=stats.engine, device=stats.device, queue_length=len(prompts), capabilities=capabilities
+            name=name,
+            draining=member.draining,
+            engine=stats.engine,
+            device=stats.device,
+            queue_length=len(prompts),
+            capabilities=capabilities,
         )
 
     async def _listen(self, server: RenderServer) -> None:

@@ -22,7 +22,7 @@ class UpkeepWorker:
 
     async def abandoned(self) -> bool:
         """Cancel abandoned prompts. One whose server does not answer is tried again after a pause."""
-        prompts = await self._assignments.take_abandoned(servers=self._fleet.ready)
+        prompts = await self._assignments.take_abandoned(servers=self._fleet.answering)
         for prompt in prompts:
             try:
                 await self._fleet.servers[prompt.server].cancel(str(prompt.prompt_id))
