@@ -20,7 +20,7 @@ MAX_CELLS = 1000
 class ConfigurationRequest(RequestModel):
     """Without `seed` each character has one of its own, the same in every configuration."""
 
-    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"\S")]
+    name: Annotated[str, Field(min_length=1, max_length=100, pattern=r"^[^\x00-\x1f]*[^\x00-\x20][^\x00-\x1f]*$")]
     workflow_id: Id
     lora_id: Id | None = None
     model_id: Id | None = None

@@ -64,7 +64,9 @@ class RenderServerResponse(ResponseModel):
 
 
 class NewServerRequest(RequestModel):
-    url: Annotated[str, Field(min_length=8, max_length=500, description="for example http://127.0.0.1:8188")]
+    url: Annotated[
+        str, Field(min_length=8, max_length=500, pattern=r"^[!-~]+$", description="for example http://127.0.0.1:8188")
+    ]
 
 
 class DrainRequest(RequestModel):

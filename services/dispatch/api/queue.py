@@ -49,6 +49,10 @@ class QueueResponse(QueueControlResponse):
     entries: list[QueueEntryResponse]
 
 
+class QueueControlRequest(RequestModel):
+    is_paused: bool
+
+
 class MoveRequest(RequestModel):
     to: Literal["front", "back"]
 
@@ -81,14 +85,11 @@ def build_router(*, operations: QueueOperations) -> APIRouter:
     async def show(_: Viewer, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> QueueResponse:
         return _shown(await operations.view(limit=limit))
 
-    @router.post("/queue/pause", summary="Start nothing new", response_model=QueueControlResponse)
-    async def pause(cause: RequestCause, _: Creator) -> QueueControlResponse:
+    @router.put("/queue", summary="Start nothing new, or start work again", response_model=QueueControlResponse)
+    async def control(body: QueueControlRequest, cause: RequestCause, _: Creator) -> QueueControlResponse:
         """What runs is finished."""
-        return QueueControlResponse.model_validate(await operations.pause(cause))
-
-    @router.post("/queue/resume", summary="Start work again", response_model=QueueControlResponse)
-    async def resume(cause: RequestCause, _: Creator) -> QueueControlResponse:
-        return QueueControlResponse.model_validate(await operations.resume(cause))
+        changed = await operations.pause(cause) if body.is_paused else await operations.resume(cause)
+        return QueueControlResponse.model_validate(changed)
 
     _add_scene_routes(router, operations)
 

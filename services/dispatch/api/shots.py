@@ -198,7 +198,7 @@ def _add_reads(router: APIRouter, *, operations: ShotOperations, store: Store) -
         character_id: FilterId = None,
         workflow_id: FilterId = None,
         lora_id: FilterId = None,
-        creator: Annotated[str | None, Query(min_length=1, max_length=200)] = None,
+        creator: Annotated[str | None, Query(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f]+$")] = None,
         promoted: bool | None = None,
         limit: Annotated[int, Query(ge=1, le=200, description="items per page")] = 50,
         cursor: Annotated[str | None, Query(max_length=128, description="next_cursor of the page before")] = None,

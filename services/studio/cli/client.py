@@ -51,6 +51,9 @@ class Client:
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._send("POST", path, json=dict(body or {}), headers={"Idempotency-Key": str(uuid7())})
 
+    def put(self, path: str, body: Mapping[str, Any]) -> Any:
+        return self._send("PUT", path, json=dict(body))
+
     def upload(self, path: str, *, fields: Mapping[str, Any], file: tuple[str, bytes, str]) -> Any:
         """A multipart form whose file part is called `image`. `file`: name, bytes, media type."""
         headers = {"Idempotency-Key": str(uuid7())}

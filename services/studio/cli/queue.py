@@ -28,12 +28,12 @@ def build() -> typer.Typer:
 
     @app.command(help="Start nothing new; with a scene, nothing new of it.")
     def pause(scene: Annotated[int | None, typer.Option(min=1)] = None) -> None:
-        _post("/api/queue/pause" if scene is None else f"/api/scenes/{scene}/pause")
+        _hold(scene, paused=True)
         print("paused" if scene is None else f"scene {scene} is paused")
 
     @app.command(help="Go on.")
     def resume(scene: Annotated[int | None, typer.Option(min=1)] = None) -> None:
-        _post("/api/queue/resume" if scene is None else f"/api/scenes/{scene}/resume")
+        _hold(scene, paused=False)
         print("resumed" if scene is None else f"scene {scene} goes on")
 
     @app.command(help="Put a scene before or behind everything that waits.")
@@ -61,6 +61,14 @@ def build() -> typer.Typer:
         console().print(table)
 
     return app
+
+
+def _hold(scene: int | None, *, paused: bool) -> None:
+    with Target.from_environment().client() as client:
+        if scene is None:
+            client.put("/api/queue", {"is_paused": paused})
+        else:
+            client.post(f"/api/scenes/{scene}/{'pause' if paused else 'resume'}")
 
 
 def _post(path: str, body: dict[str, Any] | None = None) -> None:

@@ -85,12 +85,12 @@ async def test_estimates_come_from_what_such_renders_took_apart_from_their_wait(
 async def test_a_paused_queue_starts_nothing_until_it_is_resumed(queue: tuple[httpx.AsyncClient, Dispatch]) -> None:
     client, dispatch = queue
     await scene_of(client, segment_count=1)
-    paused = (await client.post("/api/queue/pause")).json()
+    paused = (await client.put("/api/queue", json={"is_paused": True})).json()
     assert paused["is_paused"] and paused["paused_by"] == "grace"
     assert not await step(dispatch)
     entries = (await client.get("/api/queue")).json()["entries"]
     assert [entry["starts_at"] for entry in entries] == [None]
-    assert not (await client.post("/api/queue/resume")).json()["is_paused"]
+    assert not (await client.put("/api/queue", json={"is_paused": False})).json()["is_paused"]
     assert await step(dispatch)
 
 
@@ -189,5 +189,6 @@ async def test_viewers_look_and_change_nothing(
     client.headers["authorization"] = f"Bearer {keys.token(Role.VIEWER)}"
     assert (await client.get("/api/queue")).status_code == 200
     assert (await client.get("/api/usage")).status_code == 200
-    for path in ("/api/queue/pause", "/api/queue/resume", f"/api/scenes/{scene}/pause", f"/api/scenes/{scene}/resume"):
+    assert (await client.put("/api/queue", json={"is_paused": True})).status_code == 403
+    for path in (f"/api/scenes/{scene}/pause", f"/api/scenes/{scene}/resume"):
         assert (await client.post(path)).status_code == 403

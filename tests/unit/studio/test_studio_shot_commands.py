@@ -39,7 +39,6 @@ ANSWERS: dict[str, Any] = {
     "/api/test-shots/9": {"id": 9, "state": "completed", "state_reason": ""},
     "/api/test-shots/9/promote": {},
     "/api/queue": {"is_paused": True, "paused_by": "ada", "paused_at": "now", "waiting_total": 1, "entries": [ENTRY]},
-    "/api/queue/pause": {},
     "/api/scenes/7/resume": {},
     "/api/scenes/7/move": {},
 }
@@ -108,7 +107,7 @@ def test_the_queue_is_shown_paused_and_moved(
     run("queue", "resume", "--scene", "7")
     run("queue", "move", "7", "front")
     assert asked[1:] == [
-        ("POST", "/api/queue/pause", {}),
+        ("PUT", "/api/queue", {"is_paused": True}),
         ("POST", "/api/scenes/7/resume", {}),
         ("POST", "/api/scenes/7/move", {"to": "front"}),
     ]
