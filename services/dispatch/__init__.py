@@ -4,7 +4,7 @@ Decides  which job a free render server takes; which attempt of a job counts; wh
          what a reviewer approved.
 Hears    project, character and scene_type updated and deleted; asset.version_published, asset.updated;
          generation.requested, generation.cancel_requested; segment.scored.
-Says     scene.configured, scene.deleted; segment.generated, segment.activated, segment.failed, segment.reviewed;
-         generation.progressed.
+Says     scene.configured, scene.deleted; segment.generated, segment.activated, segment.failed, segment.reviewed,
+         segment.staled; generation.progressed.
 Owns     scenes, segments and their versions, generation jobs with their attempts, render servers.
 """

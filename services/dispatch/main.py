@@ -8,16 +8,19 @@ from urllib.parse import urlsplit
 from services.dispatch import handlers
 from services.dispatch.adapters.clips import ClipReader
 from services.dispatch.adapters.comfyui import ComfyUIServer
+from services.dispatch.adapters.frames import FrameComparer
 from services.dispatch.adapters.render_server import RenderServer
 from services.dispatch.api import build_router
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
+from services.dispatch.operations.timelines import Timelines
 from services.dispatch.settings import Settings
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
@@ -51,8 +54,9 @@ def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> C
             chassis.wake(worker)
 
     store = Store(chassis.database)
-    _take_requests(chassis, settings, store, new_work)
-    parts = _rendering(chassis, settings, store, servers, new_work)
+    timelines = Timelines(store=store, look=FrameComparer(media=chassis.media), ssim_limit=settings.handover_ssim)
+    _take_requests(chassis, settings, store, timelines, new_work)
+    parts = _rendering(chassis, settings, store, timelines, servers, new_work)
     _add_workers(chassis, settings, parts, [server.name for server in servers])
     return chassis
 
@@ -66,21 +70,29 @@ def _servers_of(settings: Settings) -> list[RenderServer]:
     ]
 
 
-def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work: Callable[[], None]) -> None:
-    reviews = ReviewOperations(store=store)
+def _take_requests(
+    chassis: Chassis, settings: Settings, store: Store, timelines: Timelines, new_work: Callable[[], None]
+) -> None:
+    reviews = ReviewOperations(store=store, timelines=timelines)
+    regenerations = RegenerationOperations(store=store, timelines=timelines, new_work=new_work)
     requests = RequestOperations(store=store, new_work=new_work)
     handlers.register(
         chassis.consumer, handlers.Handlers(facts=FactOperations(store=store), requests=requests, reviews=reviews)
     )
     scenes = SceneOperations(store=store, new_work=new_work, fact_patience_seconds=settings.fact_patience_seconds)
-    chassis.include(build_router(scenes_=scenes, reviews_=reviews, store=store))
+    chassis.include(build_router(scenes_=scenes, reviews_=reviews, regenerations_=regenerations, store=store))
     chassis.problem(NotFound, 404)
     chassis.problem(Conflict, 409)
     chassis.problem(Unacceptable, 422, "Invalid request")
 
 
 def _rendering(
-    chassis: Chassis, settings: Settings, store: Store, servers: list[RenderServer], new_work: Callable[[], None]
+    chassis: Chassis,
+    settings: Settings,
+    store: Store,
+    timelines: Timelines,
+    servers: list[RenderServer],
+    new_work: Callable[[], None],
 ) -> _Parts:
     reader = ClipReader(deadline_seconds=settings.decode_timeout_seconds)
     fleet = Fleet(servers, operations=ServerOperations(store=store), new_work=new_work)
@@ -99,7 +111,9 @@ def _rendering(
         assignments=AssignmentOperations(
             store=store, new_work=new_work, lease=timedelta(seconds=settings.lease_seconds)
         ),
-        renders=RenderOperations(store=store, new_work=new_work, max_attempts=settings.max_attempts),
+        renders=RenderOperations(
+            store=store, timelines=timelines, new_work=new_work, max_attempts=settings.max_attempts
+        ),
         fleet=fleet,
         graphs=graphs,
         clips=ClipCollector(media=chassis.media, reader=reader, graphs=graphs, max_clip_bytes=settings.max_clip_bytes),

@@ -31,7 +31,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 max_image_bytes=1,
             )
         ],
-        Owner.DISPATCH: [dispatch_router(scenes_=NOTHING, reviews_=NOTHING, store=NOTHING)],
+        Owner.DISPATCH: [dispatch_router(scenes_=NOTHING, reviews_=NOTHING, regenerations_=NOTHING, store=NOTHING)],
         Owner.SCORING: [scoring_router(operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING)],
         Owner.REGRESSION: [runs_router(NOTHING, NOTHING), references_router(NOTHING, NOTHING)],
     }

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from services.dispatch.adapters.clips import ClipReader, UnreadableClip
+from services.dispatch.adapters.frames import FrameComparer
 from services.dispatch.adapters.render_server import (
     Absent,
     Finished,
@@ -35,11 +36,13 @@ from services.dispatch.domain.scenes import Scene
 from services.dispatch.handlers import Handlers
 from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
+from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
@@ -342,20 +345,27 @@ class Dispatch:
         *,
         patience: Patience = PATIENCE,
         max_attempts: int = 3,
+        ssim_limit: float = 0.98,
         now: Clock = utc_now,
     ) -> None:
         self.database, self.media = database, media
         self.store = Store(database)
         self.facts = FactOperations(store=self.store, now=now)
         self.requests = RequestOperations(store=self.store, new_work=_nothing, now=now)
-        self.reviews = ReviewOperations(store=self.store, now=now)
+        self.timelines = Timelines(store=self.store, look=FrameComparer(media=media), ssim_limit=ssim_limit, now=now)
+        self.reviews = ReviewOperations(store=self.store, timelines=self.timelines, now=now)
+        self.regenerations = RegenerationOperations(
+            store=self.store, timelines=self.timelines, new_work=_nothing, now=now
+        )
         self.scenes = SceneOperations(
             store=self.store, new_work=_nothing, fact_patience_seconds=0, now=now, draw_seed=lambda: 42
         )
         self.assignments = AssignmentOperations(
             store=self.store, new_work=_nothing, lease=timedelta(seconds=patience.lease), now=now
         )
-        self.renders = RenderOperations(store=self.store, new_work=_nothing, max_attempts=max_attempts, now=now)
+        self.renders = RenderOperations(
+            store=self.store, timelines=self.timelines, new_work=_nothing, max_attempts=max_attempts, now=now
+        )
         self.fleet = Fleet(servers, operations=ServerOperations(store=self.store, now=now), new_work=_nothing)
         graphs = GraphBuilder()
         reader = InlineReader(deadline_seconds=30)

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from services.dispatch.domain.jobs import Failure, FailureKind, Job
+from services.dispatch.domain.regeneration import CascadeState
 from services.dispatch.domain.scenes import Scene, SceneState, Segment, first_unfinished, remaining_chain
 from services.dispatch.metrics import RENDERS
 from services.dispatch.store import Store
@@ -19,6 +20,9 @@ from shared.contracts.types import (
 )
 from shared.ids import uuid7
 from shared.postgres import Transaction
+
+REGENERATION_LEAD = 10
+MAX_PRIORITY = 100
 
 
 class Chains:
@@ -37,7 +41,8 @@ class Chains:
         previous_clip_sha256: str | None,
         now: datetime,
     ) -> Job:
-        """The segment's seed image is known: it can be rendered."""
+        """The segment's seed image is known: it can be rendered. A regeneration goes ahead of whole scenes."""
+        part_of_chain = segment.is_current
         await self._store.queue_segment(
             tx, segment.id, seed_image_sha256=seed_image_sha256, previous_clip_sha256=previous_clip_sha256
         )
@@ -46,8 +51,10 @@ class Chains:
             uid=uuid7(),
             scene_id=scene.id,
             segment_id=segment.id,
-            priority=scene.priority,
-            remaining=remaining_chain(segment_count=scene.segment_count, position=segment.position),
+            priority=scene.priority if part_of_chain else min(MAX_PRIORITY, scene.priority + REGENERATION_LEAD),
+            remaining=(
+                remaining_chain(segment_count=scene.segment_count, position=segment.position) if part_of_chain else 1
+            ),
             requested_at=scene.created_at,
             deadline_at=scene.deadline_at,
             now=now,
@@ -56,10 +63,14 @@ class Chains:
     async def fail(
         self, tx: Transaction, scene: Scene, segment: Segment, failure: Failure, *, attempts: int, now: datetime
     ) -> None:
-        """End the chain at this segment, and say so. Finished segments stay."""
+        """End the chain at this segment, and say so. Finished segments stay, and what is being regenerated goes on.
+
+        A regeneration that fails ends nothing but itself: the version that it was to replace stays current.
+        """
         await self._store.fail_segment(tx, segment.id, failure)
-        await self._store.cancel_segments(tx, scene.id)
-        await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.message, now)
+        if segment.is_current:
+            await self._store.cancel_chain(tx, scene.id)
+            await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.message, now)
         await tx.emit(failed_event(scene, segment, failure, attempts=attempts, now=now))
 
     async def stop(self, tx: Transaction, scene: Scene, kind: FailureKind, reason: str, now: datetime) -> None:
@@ -67,7 +78,7 @@ class Chains:
 
         Says `segment.failed` for the first segment that will not come, so that whoever waits for the chain can end.
         """
-        attempts = await self._stop_jobs(tx, scene, now)
+        attempts = await self.stop_jobs(tx, scene, reason, now)
         unfinished = first_unfinished(await self._store.chain(tx, scene.id))
         await self._store.cancel_segments(tx, scene.id)
         await self._store.finish_scene(tx, scene.id, SceneState.CANCELLED, reason, now)
@@ -75,8 +86,10 @@ class Chains:
             failure = Failure(kind=kind, message=reason, permanent=True)
             await tx.emit(failed_event(scene, unfinished, failure, attempts=attempts, now=now))
 
-    async def _stop_jobs(self, tx: Transaction, scene: Scene, now: datetime) -> int:
+    async def stop_jobs(self, tx: Transaction, scene: Scene, reason: str, now: datetime) -> int:
+        """All its renders, regenerations too, and a cascade. Returns the attempts of the last one stopped."""
         attempts = 0
+        await self._store.end_cascade(tx, scene.id, state=CascadeState.STOPPED, reason=reason, now=now)
         for job in await self._store.cancel_jobs(tx, scene.id, now):
             attempts = job.attempt
             RENDERS.labels("abandoned").inc(await self._store.abandon_open_attempts(tx, job.id, now))

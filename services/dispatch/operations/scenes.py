@@ -4,19 +4,17 @@ import asyncio
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
 
-from services.dispatch.domain.environment import bound_inputs
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.domain.planning import (
     SEED_BITS,
     SceneOrder,
-    Workflow,
     plan,
     refuse_assets_without_place,
 )
 from services.dispatch.domain.scenes import Json, Purpose, Scene, SceneDraft, SegmentPlan, Tier
 from services.dispatch.operations.chains import Chains
+from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy, CharacterCopy, FactKind, SceneTypeCopy
 from shared.cause import Cause
@@ -131,6 +129,8 @@ class SceneOperations:
                 raise Conflict(f"scene {scene_id} was rendered for a {scene.purpose.value}; cancel that run instead")
             if scene.finished_at is None:
                 await self._chains.stop(tx, scene, "deleted", f"deleted by {cause.actor}", self._now())
+            else:
+                await self._chains.stop_jobs(tx, scene, "the scene was deleted", self._now())
             await self._store.delete_scene(tx, scene_id)
             await tx.emit(SceneDeleted(scene_id=SceneId(scene_id)))
         self._new_work()
@@ -195,7 +195,7 @@ class SceneOperations:
         )
 
     def _plan(self, wish: NewScene, facts: _Facts) -> list[SegmentPlan]:
-        workflow = _workflow_of(facts.workflow)
+        workflow = workflow_of(facts.workflow)
         refuse_assets_without_place(workflow, [asset.kind for asset in facts.assets])
         order = SceneOrder(
             segment_count=wish.segment_count or facts.scene_type.segment_count,
@@ -206,23 +206,9 @@ class SceneOperations:
         )
         plans = plan(order, defaults=facts.scene_type.parameters, workflow=workflow)
         return [
-            SegmentPlan(position=p.position, parameters=_checked(p.position, p.parameters, workflow)) for p in plans
+            SegmentPlan(position=p.position, parameters=checked_parameters(p.position, p.parameters, workflow))
+            for p in plans
         ]
-
-
-def _checked(position: int, parameters: Json, workflow: Workflow) -> dict[str, Any]:
-    """Types as the wire has them. A graph's own constant may be out of their range: then it must be said here."""
-    try:
-        return RenderParameters.model_validate(parameters).model_dump(mode="json")
-    except ValueError as error:
-        raise Unacceptable(
-            f"segment {position} cannot be rendered with workflow {workflow.name!r}: {error}. "
-            "Give the parameter another value, or publish a workflow with another constant"
-        ) from error
-
-
-def _workflow_of(version: AssetVersionCopy) -> Workflow:
-    return Workflow(name=version.name, graph=version.graph or {}, inputs=bound_inputs(version.bindings or {}))
 
 
 def _draft_of(wish: NewScene, facts: _Facts, cause: Cause) -> SceneDraft:

@@ -3,9 +3,10 @@
 from services.dispatch.store.facts import FactStore
 from services.dispatch.store.jobs import JobStore
 from services.dispatch.store.scenes import SceneStore
+from services.dispatch.store.timelines import TimelineStore
 
 __all__ = ["Store"]
 
 
-class Store(FactStore, SceneStore, JobStore):
+class Store(FactStore, SceneStore, TimelineStore, JobStore):
     """One object for the whole schema; its statements are grouped by what they are about."""

@@ -1,0 +1,44 @@
+"""How alike two stored frames look."""
+
+import asyncio
+from io import BytesIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from shared.media import MediaMissing, MediaStore
+
+SMALLEST_SIDE = 7
+"""Of a picture that structural similarity can be computed for: its window."""
+
+
+class FrameComparer:
+    """Structural similarity of the luma of two frames, by scikit-image with its defaults."""
+
+    def __init__(self, *, media: MediaStore) -> None:
+        self._media = media
+
+    async def __call__(self, first: str, second: str) -> float | None:
+        """From -1 to 1. -1 also where the sizes differ or are too small to compare. None: a frame is not stored."""
+        try:
+            pictures = [await self._media.get(sha256) for sha256 in (first, second)]
+        except MediaMissing:
+            return None
+        return await asyncio.to_thread(_ssim, pictures[0], pictures[1])
+
+
+def _ssim(first: bytes, second: bytes) -> float:
+    """The library is imported here: it takes a second, which only a regeneration needs."""
+    from skimage.metrics import structural_similarity
+
+    one, two = _luma(first), _luma(second)
+    if one.shape != two.shape or min(one.shape) < SMALLEST_SIDE:
+        return -1.0
+    found = float(structural_similarity(one, two, data_range=255))  # type: ignore[no-untyped-call]
+    return min(1.0, max(-1.0, found))
+
+
+def _luma(content: bytes) -> NDArray[np.uint8]:
+    with Image.open(BytesIO(content)) as picture:
+        return np.asarray(picture.convert("L"), dtype=np.uint8)
