@@ -42,7 +42,7 @@ from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
-from services.dispatch.operations.timelines import Timelines
+from services.dispatch.operations.timelines import Look, Timelines
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
@@ -345,14 +345,14 @@ class Dispatch:
         *,
         patience: Patience = PATIENCE,
         max_attempts: int = 3,
-        ssim_limit: float = 0.98,
+        look: Look | None = None,
         now: Clock = utc_now,
     ) -> None:
         self.database, self.media = database, media
         self.store = Store(database)
         self.facts = FactOperations(store=self.store, now=now)
         self.requests = RequestOperations(store=self.store, new_work=_nothing, now=now)
-        self.timelines = Timelines(store=self.store, look=FrameComparer(media=media), ssim_limit=ssim_limit, now=now)
+        self.timelines = Timelines(store=self.store, look=look or FrameComparer(media=media), ssim_limit=0.98, now=now)
         self.reviews = ReviewOperations(store=self.store, timelines=self.timelines, now=now)
         self.regenerations = RegenerationOperations(
             store=self.store, timelines=self.timelines, new_work=_nothing, now=now

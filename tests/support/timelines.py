@@ -3,7 +3,7 @@
 Frames are numbers. Neighbours look alike, so that being alike is not transitive, as it is not for pictures.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from random import Random
 from typing import Literal
@@ -142,7 +142,7 @@ class PureScene:
 
     def _review(self, current: Version, act: Act) -> None:
         if current.state is not SegmentState.GENERATED:
-            return
+            raise Conflict("there is no clip to review")
         if act.verb == "approve":
             before = {h for h in _broken(self.timeline) if h.position < act.position}
             self.told.accepted.setdefault(current.id, set()).update(before)
@@ -165,7 +165,7 @@ class PureScene:
         self.timeline, _ = self.timeline.arrived(here.id, last=last)
         behind = self.timeline.current(here.position + 1)
         if behind is not None and behind.state is _PLANNED:
-            queued = Version(id=behind.id, position=behind.position, seed=last, state=SegmentState.QUEUED)
+            queued = replace(behind, seed=last, state=SegmentState.QUEUED)
             self.timeline = Timeline({**self.timeline.versions, behind.id: queued}, alike).settled()
 
     def check(self) -> None:
