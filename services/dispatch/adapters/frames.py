@@ -8,13 +8,11 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from shared.media import MediaMissing, MediaStore
-
-SMALLEST_SIDE = 7
-"""Of a picture that structural similarity can be computed for: its window."""
+from shared.vision.ssim import WINDOW, ssim
 
 
 class FrameComparer:
-    """Structural similarity of the luma of two frames, by scikit-image with its defaults."""
+    """Structural similarity of the luma of two frames."""
 
     def __init__(self, *, media: MediaStore) -> None:
         self._media = media
@@ -29,14 +27,10 @@ class FrameComparer:
 
 
 def _ssim(first: bytes, second: bytes) -> float:
-    """The library is imported here: it takes a second, which only a regeneration needs."""
-    from skimage.metrics import structural_similarity
-
     one, two = _luma(first), _luma(second)
-    if one.shape != two.shape or min(one.shape) < SMALLEST_SIDE:
+    if one.shape != two.shape or min(one.shape) < WINDOW:
         return -1.0
-    found = float(structural_similarity(one, two, data_range=255))  # type: ignore[no-untyped-call]
-    return min(1.0, max(-1.0, found))
+    return min(1.0, max(-1.0, ssim(first=one, second=two)))
 
 
 def _luma(content: bytes) -> NDArray[np.uint8]:
