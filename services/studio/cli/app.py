@@ -8,7 +8,7 @@ from rich.console import Console
 
 from deploy.local.problems import SetupProblem
 from deploy.local.stack import NotRunning
-from services.studio.cli import catalog, dead_letters, demo, regression, stack
+from services.studio.cli import catalog, dead_letters, demo, regression, segments, stack
 from services.studio.cli.client import ApiProblem, ConnectionProblem
 
 EXIT_DEGRADED = 1
@@ -28,6 +28,7 @@ def build() -> typer.Typer:
     app.add_typer(regression.build(), name="regression", help="Runs, reports, rollback and the reference scenes.")
     for name, group, text in catalog.groups():
         app.add_typer(group, name=name, help=text)
+    app.add_typer(segments.build(), name="segment", help="One segment again, back, approved, locked.")
     app.add_typer(dead_letters.build(), name="dead-letters", help="Events that a service could not handle.")
     return app
 
