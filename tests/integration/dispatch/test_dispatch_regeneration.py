@@ -1,5 +1,6 @@
 """One segment again: what is rendered, what stays, what becomes stale, and what does not."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from itertools import pairwise
 from typing import Any
@@ -130,11 +131,13 @@ async def test_the_answer_says_how_many_became_stale_when_it_waits_for_the_rende
     assert asked["activation"]["became_stale"] == [2, 3]
     reverted = await studio.post(1, "revert")
     assert reverted["became_fresh"] == 2 and reverted["segment"]["id"] == first["id"]
-    queued = await studio.client.post(
-        f"/api/segments/{first['id']}/regenerate", params={"wait_seconds": 0.2}, json={"seed": 9}
-    )
-    assert queued.json()["became_stale"] is None and queued.json()["segment"]["state"] == "queued"
-    await dispatch.work()
+    path = f"/api/segments/{first['id']}/regenerate"
+    waiting = asyncio.create_task(studio.client.post(path, params={"wait_seconds": 30}, json={"seed": 9}))
+    while not waiting.done():
+        await dispatch.work()
+        await asyncio.sleep(0.02)
+    assert waiting.result().json()["became_stale"] == 2
+    assert waiting.result().json()["segment"]["state"] == "generated"
     assert await studio.stale() == [2, 3]
 
 
