@@ -4,8 +4,8 @@ Decides  which job a free render server takes; which attempt of a job counts; wh
          what a reviewer approved; the order of the queue; which test shot may become a scene's first segment.
 Hears    project, character and scene_type updated and deleted; asset.version_published, asset.updated;
          generation.requested, generation.cancel_requested; segment.scored.
-Says     scene.configured, scene.deleted; segment.generated, segment.activated, segment.failed, segment.reviewed;
-         generation.progressed.
+Says     scene.configured, scene.deleted; segment.generated, segment.activated, segment.failed, segment.reviewed,
+         segment.staled; generation.progressed.
 Owns     scenes, segments and their versions, generation jobs with their attempts, render servers;
          test shots and their batches; whether the queue is paused.
 """

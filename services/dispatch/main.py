@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from services.dispatch import handlers
 from services.dispatch.adapters.clips import ClipReader
 from services.dispatch.adapters.comfyui import ComfyUIServer
+from services.dispatch.adapters.frames import FrameComparer
 from services.dispatch.adapters.render_server import RenderServer
 from services.dispatch.api import build_router
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
@@ -16,12 +17,14 @@ from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.queue import QueueOperations
+from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
+from services.dispatch.operations.timelines import Timelines
 from services.dispatch.settings import Settings
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
@@ -56,8 +59,9 @@ def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> C
             chassis.wake(worker)
 
     store = Store(chassis.database)
-    _take_requests(chassis, settings, store, new_work)
-    parts = _rendering(chassis, settings, store, servers, new_work)
+    timelines = Timelines(store=store, look=FrameComparer(media=chassis.media), ssim_limit=settings.handover_ssim)
+    _take_requests(chassis, settings, store, timelines, new_work)
+    parts = _rendering(chassis, settings, store, timelines, servers, new_work)
     begin = _add_workers(chassis, settings, parts, [server.name for server in servers])
 
     def begin_on(name: str) -> None:
@@ -82,20 +86,26 @@ def _server_of(settings: Settings, name: str, url: str) -> RenderServer:
     return ComfyUIServer(name=name, url=url, request_timeout_s=settings.request_timeout_seconds)
 
 
-def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work: Callable[[], None]) -> None:
-    reviews = ReviewOperations(store=store)
+def _take_requests(
+    chassis: Chassis, settings: Settings, store: Store, timelines: Timelines, new_work: Callable[[], None]
+) -> None:
+    reviews = ReviewOperations(store=store, timelines=timelines)
+    regenerations = RegenerationOperations(store=store, timelines=timelines, new_work=new_work)
     requests = RequestOperations(store=store, new_work=new_work)
     handlers.register(
         chassis.consumer, handlers.Handlers(facts=FactOperations(store=store), requests=requests, reviews=reviews)
     )
     planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
     scenes = SceneOperations(store=store, planner=planner, new_work=new_work)
-    shots = ShotOperations(store=store, planner=planner, new_work=new_work)
-    batches = BatchOperations(store=store, planner=Planner(store=store, fact_patience_seconds=0), new_work=new_work)
+    shots = ShotOperations(store=store, planner=planner, timelines=timelines, new_work=new_work)
+    batches = BatchOperations(
+        store=store, shots=shots, planner=Planner(store=store, fact_patience_seconds=0), new_work=new_work
+    )
     chassis.include(
         build_router(
             scenes_=scenes,
             reviews_=reviews,
+            regenerations_=regenerations,
             shots_=shots,
             batches_=batches,
             servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),
@@ -109,7 +119,12 @@ def _take_requests(chassis: Chassis, settings: Settings, store: Store, new_work:
 
 
 def _rendering(
-    chassis: Chassis, settings: Settings, store: Store, servers: list[RenderServer], new_work: Callable[[], None]
+    chassis: Chassis,
+    settings: Settings,
+    store: Store,
+    timelines: Timelines,
+    servers: list[RenderServer],
+    new_work: Callable[[], None],
 ) -> _Parts:
     reader = ClipReader(deadline_seconds=settings.decode_timeout_seconds)
     fleet = Fleet(servers, operations=ServerOperations(store=store), new_work=new_work)
@@ -128,7 +143,9 @@ def _rendering(
         assignments=AssignmentOperations(
             store=store, new_work=new_work, lease=timedelta(seconds=settings.lease_seconds)
         ),
-        renders=RenderOperations(store=store, new_work=new_work, max_attempts=settings.max_attempts),
+        renders=RenderOperations(
+            store=store, timelines=timelines, new_work=new_work, max_attempts=settings.max_attempts
+        ),
         fleet=fleet,
         graphs=graphs,
         clips=ClipCollector(media=chassis.media, reader=reader, graphs=graphs, max_clip_bytes=settings.max_clip_bytes),

@@ -64,6 +64,13 @@ class Settings(ServiceSettings):
     decode_timeout_seconds: float = Field(
         default=300, gt=0, validation_alias="DISPATCH_DECODE_TIMEOUT_SECONDS", description="longest decoding of a clip"
     )
+    handover_ssim: float = Field(
+        default=0.98,
+        gt=0,
+        le=1,
+        validation_alias="DISPATCH_HANDOVER_SSIM",
+        description="two frames at least this alike count as the same: what continues from one is not stale",
+    )
     fact_patience_seconds: float = Field(
         default=3,
         ge=0,

@@ -1,12 +1,19 @@
 """Kafka in: what the edge hears, into the feed and into live progress."""
 
-from services.studio.domain.activity import Activity, ActivityKind, LiveProgress, failure_summary, run_summary
+from services.studio.domain.activity import (
+    Activity,
+    ActivityKind,
+    LiveProgress,
+    failure_summary,
+    run_summary,
+    staled_summary,
+)
 from services.studio.operations import Operations
 from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.generation import GenerationProgressed
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed
-from shared.contracts.segment import SegmentFailed
+from shared.contracts.segment import SegmentFailed, SegmentStaled
 from shared.contracts.token import TokenRevoked
 from shared.kafka.consumer import Consumer
 
@@ -63,6 +70,26 @@ class Handlers:
         )
         await self._operations.tell(activity, ends=None, cause=cause)
 
+    async def segment_staled(self, event: SegmentStaled, cause: Cause) -> None:
+        """One line where segments became stale, none where they only became fresh; the inbox keeps a duplicate out.
+
+        A later event about the same scene adds another line: the feed is a history, not the present state.
+        """
+        if not event.became_stale:
+            return
+        activity = Activity(
+            kind=ActivityKind.SEGMENTS_STALED,
+            subject=f"scene:{event.scene_id}",
+            summary=staled_summary(
+                scene_id=event.scene_id,
+                positions=sorted(segment.position for segment in event.became_stale),
+                causes=sorted({hand.position for segment in event.became_stale for hand in segment.causes}),
+            ),
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+            happened_at=event.staled_at,
+        )
+        await self._operations.tell(activity, ends=None, cause=cause)
+
     async def generation_progressed(self, event: GenerationProgressed, cause: Cause) -> None:
         """The last one heard stands; `done`, `failed` and `cancelled` end it. Lost ones are not missed."""
         progress = LiveProgress(
@@ -80,4 +107,5 @@ def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.REGRESSION_PROGRESSED, handlers.regression_progressed)
     consumer.on(topics.REGRESSION_COMPLETED, handlers.regression_completed)
     consumer.on(topics.SEGMENT_FAILED, handlers.segment_failed)
+    consumer.on(topics.SEGMENT_STALED, handlers.segment_staled)
     consumer.on(topics.GENERATION_PROGRESSED, handlers.generation_progressed)

@@ -6,7 +6,7 @@ from uuid import UUID
 
 from pydantic import Field
 
-from shared.contracts.base import Event
+from shared.contracts.base import Contract, Event
 from shared.contracts.types import (
     CharacterId,
     ClipExpectation,
@@ -103,6 +103,38 @@ class SegmentActivated(Event):
     previous_segment_id: SegmentId | None
     clip_sha256: Sha256
     reason: ActivationReason
+
+
+class BrokenHandover(Contract):
+    """A segment ends on another frame now than the next one was rendered from."""
+
+    position: int = Field(ge=1, description="of the segment that hands over")
+    segment_id: SegmentId = Field(description="the version that is current there")
+    given_sha256: Sha256 = Field(description="its last frame")
+    taken_sha256: Sha256 = Field(description="the frame that the next segment was rendered from")
+
+
+class StaleSegment(Contract):
+    """`causes`, first to last: the hand-overs before it that are broken and were not accepted for it."""
+
+    segment_id: SegmentId
+    position: int = Field(ge=1)
+    causes: tuple[BrokenHandover, ...] = Field(min_length=1)
+
+
+class SegmentStaled(Event):
+    """What a change of one version made of the segments after it, all at once.
+
+    `became_stale` has also those that were stale before, for other causes. `sequence` is the scene's revision.
+    """
+
+    key_field: ClassVar[str] = "scene_id"
+
+    scene_id: SceneId
+    became_stale: tuple[StaleSegment, ...]
+    became_fresh: tuple[SegmentId, ...]
+    stale_count: int = Field(ge=0, description="segments of the scene that are stale now")
+    staled_at: Instant
 
 
 class ReviewDecision(StrEnum):

@@ -18,7 +18,13 @@ from shared.contracts.regression import RegressionCompleted, RegressionProgresse
 from shared.contracts.scene import SceneConfigured, SceneDeleted
 from shared.contracts.scene_type import SceneTypeDeleted, SceneTypeUpdated
 from shared.contracts.scoring import ScoringRequested, SegmentScored
-from shared.contracts.segment import SegmentActivated, SegmentFailed, SegmentGenerated, SegmentReviewed
+from shared.contracts.segment import (
+    SegmentActivated,
+    SegmentFailed,
+    SegmentGenerated,
+    SegmentReviewed,
+    SegmentStaled,
+)
 from shared.contracts.token import TokenRevoked
 
 E = TypeVar("E", bound=Event)
@@ -198,6 +204,14 @@ SEGMENT_ACTIVATED = Topic(
     producers=("dispatch",),
     consumers=("scoring",),
     description="another version of a position is current",
+)
+
+SEGMENT_STALED = Topic(
+    name="segment.staled",
+    event=SegmentStaled,
+    producers=("dispatch",),
+    consumers=("studio",),
+    description="segments that no longer continue what is before them, or do again",
 )
 
 SEGMENT_REVIEWED = Topic(

@@ -35,6 +35,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
             dispatch_router(
                 scenes_=NOTHING,
                 reviews_=NOTHING,
+                regenerations_=NOTHING,
                 shots_=NOTHING,
                 batches_=NOTHING,
                 servers_=NOTHING,

@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image
 
 from services.dispatch.adapters.clips import ClipReader, UnreadableClip
+from services.dispatch.adapters.frames import FrameComparer
 from services.dispatch.adapters.render_server import (
     Absent,
     Finished,
@@ -37,12 +38,14 @@ from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
+from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
+from services.dispatch.operations.timelines import Look, Timelines
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
@@ -346,21 +349,30 @@ class Dispatch:
         *,
         patience: Patience = PATIENCE,
         max_attempts: int = 3,
+        look: Look | None = None,
         now: Clock = utc_now,
     ) -> None:
         self.database, self.media = database, media
         self.store = Store(database)
         self.facts = FactOperations(store=self.store, now=now)
         self.requests = RequestOperations(store=self.store, new_work=_nothing, now=now)
-        self.reviews = ReviewOperations(store=self.store, now=now)
+        self.timelines = Timelines(store=self.store, look=look or FrameComparer(media=media), ssim_limit=0.98, now=now)
+        self.reviews = ReviewOperations(store=self.store, timelines=self.timelines, now=now)
+        self.regenerations = RegenerationOperations(
+            store=self.store, timelines=self.timelines, new_work=_nothing, now=now
+        )
         planner = Planner(store=self.store, fact_patience_seconds=0, draw_seed=lambda: 42)
         self.scenes = SceneOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
-        self.batches = BatchOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
-        self.shots = ShotOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
+        self.shots = ShotOperations(
+            store=self.store, planner=planner, timelines=self.timelines, new_work=_nothing, now=now
+        )
+        self.batches = BatchOperations(store=self.store, shots=self.shots, planner=planner, new_work=_nothing, now=now)
         self.assignments = AssignmentOperations(
             store=self.store, new_work=_nothing, lease=timedelta(seconds=patience.lease), now=now
         )
-        self.renders = RenderOperations(store=self.store, new_work=_nothing, max_attempts=max_attempts, now=now)
+        self.renders = RenderOperations(
+            store=self.store, timelines=self.timelines, new_work=_nothing, max_attempts=max_attempts, now=now
+        )
         self.fleet = Fleet(servers, operations=ServerOperations(store=self.store, now=now), new_work=_nothing)
         graphs = GraphBuilder()
         reader = InlineReader(deadline_seconds=30)

@@ -2,9 +2,10 @@
 
 from fastapi import APIRouter
 
-from services.dispatch.api import batches, jobs, queue, scenes, segments, shots
+from services.dispatch.api import batches, jobs, queue, regenerations, scenes, segments, shots
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.queue import QueueOperations
+from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
@@ -16,6 +17,7 @@ def build_router(
     *,
     scenes_: SceneOperations,
     reviews_: ReviewOperations,
+    regenerations_: RegenerationOperations,
     shots_: ShotOperations,
     batches_: BatchOperations,
     servers_: ServerOperations,
@@ -25,6 +27,7 @@ def build_router(
     router = APIRouter(prefix="/api")
     router.include_router(scenes.build_router(operations=scenes_, store=store))
     router.include_router(segments.build_router(operations=reviews_, store=store))
+    router.include_router(regenerations.build_router(operations=regenerations_, store=store))
     router.include_router(batches.build_router(operations=batches_))
     router.include_router(shots.build_router(operations=shots_, store=store))
     router.include_router(queue.build_router(operations=queue_))

@@ -144,7 +144,7 @@ def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
     _add_server_changes(router, servers_)
 
     @router.get(
-        "/asset-versions/{version_id}/render-servers",
+        "/asset-versions/{version_id}/fitness",
         summary="What each render server lacks for a workflow version",
         response_model=Page[FitnessResponse],
         tags=["render servers"],

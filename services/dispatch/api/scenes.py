@@ -88,7 +88,10 @@ class NewSceneRequest(RequestModel):
 
 
 class SceneResponse(ResponseModel):
-    """`request_id` is set for scenes that a service asked for, `source_scene_id` for those that repeat a person's."""
+    """`request_id` is set for scenes that a service asked for, `source_scene_id` for those that repeat a person's.
+
+    `revision` counts changes of which versions are current or stale; a review may name the one that was seen.
+    """
 
     id: int
     name: str
@@ -109,6 +112,7 @@ class SceneResponse(ResponseModel):
     created_by: str
     created_at: datetime
     finished_at: datetime | None
+    revision: int
 
 
 class SceneDetailResponse(SceneResponse):

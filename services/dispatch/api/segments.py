@@ -7,9 +7,10 @@ from uuid import UUID
 from fastapi import APIRouter
 from pydantic import Field
 
-from services.dispatch.api.fields import Creator, PathId, RequestCause, Viewer
+from services.dispatch.api.fields import MAX_ID, Creator, PathId, RequestCause, Viewer
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.scenes import Review, Segment, SegmentState
+from services.dispatch.domain.timeline import Outcome
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.store import Store
 from shared.contracts.segment import ReviewDecision
@@ -18,7 +19,10 @@ from shared.http import RequestModel, ResponseModel
 
 
 class ReviewRequest(RequestModel):
+    """`seen_revision`: the scene's revision that was looked at; a segment that became stale since is not reviewed."""
+
     note: Annotated[str, Field(max_length=2000)] = ""
+    seen_revision: Annotated[int, Field(ge=0, le=MAX_ID)] | None = None
 
 
 class ClipResponse(ResponseModel):
@@ -33,8 +37,33 @@ class ClipResponse(ResponseModel):
     duration_seconds: float
 
 
+class StaleCause(ResponseModel):
+    """Broken is the hand-over after `position`: `segment_id`, current there, ends on `given`, and what follows
+    was rendered from `taken`. `chain`: the positions from there to the stale segment. `ssim`: of the two frames.
+    """
+
+    position: int
+    segment_id: int
+    given: str
+    taken: str
+    ssim: float | None
+    chain: list[int]
+
+
+class ActivationResponse(ResponseModel):
+    """What became of the segments after it, by position, when it became current; `held`: it did not, and why."""
+
+    outcome: Outcome
+    reason: str
+    became_stale: list[int]
+    became_fresh: list[int]
+
+
 class SegmentResponse(ResponseModel):
-    """One version of one position. `requested_parameters` are full-tier, `parameters` what was really rendered."""
+    """One version of one position. `requested_parameters` are full-tier, `parameters` what was really rendered.
+
+    `is_stale`: something before it changed, and it was not approved or rendered again since.
+    """
 
     id: int
     scene_id: int
@@ -67,6 +96,11 @@ class SegmentResponse(ResponseModel):
     failure: RenderFailure | None
     gate_verdict: str | None
     quality_score: float | None
+    is_locked: bool
+    stale_causes: list[StaleCause]
+    stale_revision: int
+    activation: ActivationResponse | None
+    cascade_id: int | None
 
     @classmethod
     def of(cls, segment: Segment) -> Self:
@@ -91,8 +125,13 @@ def build_router(*, operations: ReviewOperations, store: Store) -> APIRouter:
     async def approve(
         segment_id: PathId, cause: RequestCause, _: Creator, body: ReviewRequest | None = None
     ) -> SegmentResponse:
-        note = body.note if body else ""
-        return SegmentResponse.of(await operations.review(segment_id, ReviewDecision.APPROVED, note, cause))
+        """A stale segment that is approved is good as it is, and not stale any more."""
+        review = body or ReviewRequest()
+        return SegmentResponse.of(
+            await operations.review(
+                segment_id, ReviewDecision.APPROVED, review.note, cause, seen_revision=review.seen_revision
+            )
+        )
 
     @router.post(
         "/segments/{segment_id}/reject",
@@ -102,7 +141,11 @@ def build_router(*, operations: ReviewOperations, store: Store) -> APIRouter:
     async def reject(
         segment_id: PathId, cause: RequestCause, _: Creator, body: ReviewRequest | None = None
     ) -> SegmentResponse:
-        note = body.note if body else ""
-        return SegmentResponse.of(await operations.review(segment_id, ReviewDecision.REJECTED, note, cause))
+        review = body or ReviewRequest()
+        return SegmentResponse.of(
+            await operations.review(
+                segment_id, ReviewDecision.REJECTED, review.note, cause, seen_revision=review.seen_revision
+            )
+        )
 
     return router

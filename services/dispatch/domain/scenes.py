@@ -41,6 +41,10 @@ class SegmentState(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
 
+    @property
+    def is_final(self) -> bool:
+        return self not in (SegmentState.PLANNED, SegmentState.QUEUED)
+
 
 class Review(StrEnum):
     NONE = "none"
@@ -82,6 +86,8 @@ class SegmentPlan:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Scene:
+    """`revision` counts changes of which versions are current or stale."""
+
     id: int
     name: str
     project_id: int
@@ -104,6 +110,7 @@ class Scene:
     correlation_id: UUID
     created_at: datetime
     finished_at: datetime | None
+    revision: int
     is_paused: bool = False
     moved_turn: int | None = None
     """Its place in the queue, where a person moved it."""
@@ -186,6 +193,13 @@ class Segment:
     quality_score: float | None
     metric_suite_version: str | None
     created_at: datetime
+    is_locked: bool
+    stale_causes: Sequence[Json]
+    stale_revision: int
+    accepted_handovers: Sequence[Json]
+    may_overwrite: bool
+    activation: Json | None
+    cascade_id: int | None
 
     @property
     def version(self) -> int:
@@ -198,6 +212,11 @@ class Segment:
             )
         if not self.is_current:
             raise Conflict(f"segment {self.id} is not the current version of its position; review the current one")
+
+    def refuse_review_unless_seen(self, seen_revision: int | None) -> None:
+        """A person who did not see that it became stale, or why, has not judged that."""
+        if seen_revision is not None and self.stale_revision > seen_revision:
+            raise Conflict(f"what is before segment {self.id} changed after revision {seen_revision}; look at it again")
 
 
 def first_unfinished(segments: Sequence[Segment]) -> Segment | None:

@@ -168,12 +168,12 @@ def refuse_promotion(shot: Shot, scene: Scene, chain: Sequence[Segment]) -> None
             f"test shot {shot.id} shows character {shot.character_id}, scene {scene.id} is of character "
             f"{scene.character_id}; choose a shot of the scene's character"
         )
-    approved = [segment.position for segment in chain if segment.review is Review.APPROVED]
-    if approved:
-        raise Conflict(
-            f"segment {approved[0]} of scene {scene.id} is approved, and the shot would replace it; "
-            "reject it first, or promote to another scene"
-        )
+    for segment in chain:
+        if segment.is_locked or segment.review is Review.APPROVED:
+            raise Conflict(
+                f"segment {segment.position} of scene {scene.id} is {'locked' if segment.is_locked else 'approved'}, "
+                "and the shot would replace it; unlock or reject it first, or promote to another scene"
+            )
 
 
 def refuse_misfit(shot: Shot, scene: Scene, first: Segment, *, override: bool) -> list[Difference]:

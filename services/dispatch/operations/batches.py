@@ -10,7 +10,8 @@ from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.domain.estimates import RenderSample, expected_seconds, makespan
 from services.dispatch.domain.planning import derived_seed
 from services.dispatch.domain.scenes import Json, Tier
-from services.dispatch.operations.planning import NewScene, Planner, workflow_of
+from services.dispatch.operations.parameters import workflow_of
+from services.dispatch.operations.planning import NewScene, Planner
 from services.dispatch.operations.shots import PlannedShot, ShotOperations
 from services.dispatch.store import Store
 from services.dispatch.store.jobs import ServerCopy
@@ -90,12 +91,13 @@ class BatchOperations:
         self,
         *,
         store: Store,
+        shots: ShotOperations,
         planner: Planner,
         new_work: Callable[[], None],
         now: Clock = utc_now,
     ) -> None:
         self._store = store
-        self._shots = ShotOperations(store=store, planner=planner, new_work=new_work, now=now)
+        self._shots = shots
         self._planner = planner
         self._new_work = new_work
         self._now = now
@@ -142,7 +144,9 @@ class BatchOperations:
         for configuration in batch.configurations:
             for character_id in batch.character_ids:
                 try:
-                    planned = await self._shots.planned(_wish(batch, configuration, character_id), cause)
+                    planned = await self._shots.planned(
+                        _wish(batch, configuration, character_id), cause, planner=self._planner
+                    )
                     await self._refuse_incompatible(planned, servers)
                 except Unacceptable as refused:
                     skipped.append(

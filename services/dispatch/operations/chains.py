@@ -4,6 +4,7 @@ from datetime import datetime
 
 from services.dispatch.domain.jobs import Failure, FailureKind, Job
 from services.dispatch.domain.queue import kind_of, turn_of
+from services.dispatch.domain.regeneration import CascadeState
 from services.dispatch.domain.scenes import Scene, SceneState, Segment, first_unfinished, remaining_chain
 from services.dispatch.metrics import RENDERS
 from services.dispatch.store import Store
@@ -38,12 +39,17 @@ class Chains:
         previous_clip_sha256: str | None,
         now: datetime,
     ) -> Job:
-        """The segment's seed image is known: it can be rendered."""
+        """The segment's seed image is known: it can be rendered. A regeneration goes ahead of whole scenes."""
+        part_of_chain = segment.is_current
         await self._store.queue_segment(
             tx, segment.id, seed_image_sha256=seed_image_sha256, previous_clip_sha256=previous_clip_sha256
         )
-        kind = kind_of(scene.purpose, is_new_version=segment.regeneration_count > 0)
-        turn = turn_of(kind, priority=scene.priority, requested_at=scene.created_at)
+        is_new_version = segment.regeneration_count > 0
+        turn = turn_of(
+            kind_of(scene.purpose, is_new_version=is_new_version),
+            priority=scene.priority,
+            requested_at=now if is_new_version else scene.created_at,
+        )
         return await self._store.add_job(
             tx,
             uid=uuid7(),
@@ -52,7 +58,9 @@ class Chains:
             priority=scene.priority,
             turn=turn if scene.moved_turn is None else scene.moved_turn,
             is_held=scene.is_paused,
-            remaining=remaining_chain(segment_count=scene.segment_count, position=segment.position),
+            remaining=(
+                remaining_chain(segment_count=scene.segment_count, position=segment.position) if part_of_chain else 1
+            ),
             requested_at=scene.created_at,
             deadline_at=scene.deadline_at,
             now=now,
@@ -61,10 +69,14 @@ class Chains:
     async def fail(
         self, tx: Transaction, scene: Scene, segment: Segment, failure: Failure, *, attempts: int, now: datetime
     ) -> None:
-        """End the chain at this segment, and say so. Finished segments stay."""
+        """End the chain at this segment, and say so. Finished segments stay, and what is being regenerated goes on.
+
+        A regeneration that fails ends nothing but itself: the version that it was to replace stays current.
+        """
         await self._store.fail_segment(tx, segment.id, failure)
-        await self._store.cancel_segments(tx, scene.id)
-        await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.message, now)
+        if segment.is_current:
+            await self._store.cancel_chain(tx, scene.id)
+            await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.message, now)
         await tx.emit(failed_event(scene, segment, failure, attempts=attempts, now=now))
 
     async def stop(self, tx: Transaction, scene: Scene, kind: FailureKind, reason: str, now: datetime) -> None:
@@ -72,7 +84,7 @@ class Chains:
 
         Says `segment.failed` for the first segment that will not come, so that whoever waits for the chain can end.
         """
-        attempts = await self._stop_jobs(tx, scene, now)
+        attempts = await self.stop_jobs(tx, scene, reason, now)
         unfinished = first_unfinished(await self._store.chain(tx, scene.id))
         await self._store.cancel_segments(tx, scene.id)
         await self._store.finish_scene(tx, scene.id, SceneState.CANCELLED, reason, now)
@@ -80,8 +92,10 @@ class Chains:
             failure = Failure(kind=kind, message=reason, permanent=True)
             await tx.emit(failed_event(scene, unfinished, failure, attempts=attempts, now=now))
 
-    async def _stop_jobs(self, tx: Transaction, scene: Scene, now: datetime) -> int:
+    async def stop_jobs(self, tx: Transaction, scene: Scene, reason: str, now: datetime) -> int:
+        """All its renders, regenerations too, and a cascade. Returns the attempts of the last one stopped."""
         attempts = 0
+        await self._store.end_cascade(tx, scene.id, state=CascadeState.STOPPED, reason=reason, now=now)
         for job in await self._store.cancel_jobs(tx, scene.id, now):
             attempts = job.attempt
             RENDERS.labels("abandoned").inc(await self._store.abandon_open_attempts(tx, job.id, now))

@@ -106,6 +106,8 @@ class FactOperations:
             for scene in await self._store.lock_scenes_of(tx, kind, fact_id):
                 if scene.finished_at is None:
                     await self._chains.stop(tx, scene, "deleted", f"{kind} {fact_id} was deleted", now)
+                else:
+                    await self._chains.stop_jobs(tx, scene, f"{kind} {fact_id} was deleted", now)
                 await self._store.delete_scene(tx, scene.id)
                 if scene.is_persons:
                     await tx.emit(SceneDeleted(scene_id=SceneId(scene.id)))

@@ -4,21 +4,19 @@ import asyncio
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any
 
-from services.dispatch.domain.environment import bound_inputs
 from services.dispatch.domain.errors import Conflict, Unacceptable
 from services.dispatch.domain.planning import (
     SEED_BITS,
     SceneOrder,
-    Workflow,
     plan,
     refuse_assets_without_place,
 )
 from services.dispatch.domain.scenes import Json, SceneDraft, SegmentPlan, Tier
+from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy, CharacterCopy, FactKind, SceneTypeCopy
-from shared.contracts.types import AssetId, AssetKind, AssetVersionId, LockedAsset, RenderParameters
+from shared.contracts.types import AssetId, AssetKind, AssetVersionId, LockedAsset
 from shared.postgres import Transaction
 
 FACT_POLL_SECONDS = 0.1
@@ -134,7 +132,10 @@ class Planner:
             per_position=wish.per_position,
         )
         plans = plan(order, defaults=facts.scene_type.parameters, workflow=workflow)
-        return [SegmentPlan(position=p.position, parameters=checked(p.position, p.parameters, workflow)) for p in plans]
+        return [
+            SegmentPlan(position=p.position, parameters=checked_parameters(p.position, p.parameters, workflow))
+            for p in plans
+        ]
 
 
 def refuse_wrong_kinds(wanted: Mapping[AssetKind, int], assets: Mapping[int, AssetVersionCopy]) -> None:
@@ -144,21 +145,6 @@ def refuse_wrong_kinds(wanted: Mapping[AssetKind, int], assets: Mapping[int, Ass
                 f"asset {asset_id} ({assets[asset_id].name}) is a {assets[asset_id].kind}, "
                 f"so it cannot be the {kind.value}_id; give the id of a {kind.value}"
             )
-
-
-def checked(position: int, parameters: Json, workflow: Workflow) -> dict[str, Any]:
-    """Types as the wire has them. A graph's own constant may be out of their range: then it must be said here."""
-    try:
-        return RenderParameters.model_validate(parameters).model_dump(mode="json")
-    except ValueError as error:
-        raise Unacceptable(
-            f"segment {position} cannot be rendered with workflow {workflow.name!r}: {error}. "
-            "Give the parameter another value, or publish a workflow with another constant"
-        ) from error
-
-
-def workflow_of(version: AssetVersionCopy) -> Workflow:
-    return Workflow(name=version.name, graph=version.graph or {}, inputs=bound_inputs(version.bindings or {}))
 
 
 def locked(version: AssetVersionCopy) -> LockedAsset:

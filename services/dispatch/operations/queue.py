@@ -93,10 +93,12 @@ class QueueOperations:
     async def pause_scene(self, scene_id: int, cause: Cause, *, paused: bool) -> Scene:
         """What runs of it is finished; nothing more is started until it is resumed. Refused when it has ended."""
         async with self._store.transaction(cause) as tx:
-            await self._rendering(tx, scene_id)
+            if paused:
+                await self._rendering(tx, scene_id)
             await self._store.pause_scene(tx, scene_id, paused=paused)
             scene = await self._store.lock_scene(tx, scene_id)
-        assert scene is not None
+        if scene is None:
+            raise NotFound(f"there is no scene {scene_id}")
         if not paused:
             self._new_work()
         return scene

@@ -23,10 +23,12 @@ from services.dispatch.domain.scenes import Render, Scene, SceneState, Segment
 from services.dispatch.metrics import QUEUED_SECONDS, RENDER_SECONDS, RENDERS, REPEATED_RENDERS
 from services.dispatch.operations.assignments import Assignment
 from services.dispatch.operations.chains import Chains
+from services.dispatch.operations.replacements import Replacements
+from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from shared.clock import Clock, utc_now
 from shared.contracts.generation import GenerationProgressed
-from shared.contracts.segment import ActivationReason, SegmentActivated, SegmentGenerated
+from shared.contracts.segment import SegmentGenerated
 from shared.contracts.types import (
     CharacterId,
     ClipExpectation,
@@ -59,9 +61,19 @@ class _Held:
 class RenderOperations:
     """Every method raises LeaseLost when the job is not ours any more; then nothing was written."""
 
-    def __init__(self, *, store: Store, new_work: Callable[[], None], max_attempts: int, now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        timelines: Timelines,
+        new_work: Callable[[], None],
+        max_attempts: int,
+        now: Clock = utc_now,
+    ) -> None:
         self._store = store
         self._chains = Chains(store)
+        self._timelines = timelines
+        self._replacements = Replacements(store=store, timelines=timelines)
         self._new_work = new_work
         self._max_attempts = max_attempts
         self._now = now
@@ -148,10 +160,15 @@ class RenderOperations:
         return decided
 
     async def adopt(self, assignment: Assignment, attempt: Attempt, render: Render) -> None:
-        """The clip is stored and decoded: it becomes the segment's, and the next segment of the chain is queued."""
+        """The clip is stored and decoded: it becomes the segment's, and the next segment of the chain is queued.
+
+        A regeneration becomes the current version of its position, and what comes after it may become stale.
+        """
+        await self._compare(assignment, render)
         now = self._now()
         async with self._store.transaction(assignment.cause()) as tx:
             held = await self._hold(tx, assignment)
+            timeline = await self._timelines.load(tx, held.scene.id, arriving=render.clip.last_frame_sha256)
             started_at = attempt.submitted_at or attempt.created_at
             await self._store.save_render(
                 tx,
@@ -167,11 +184,22 @@ class RenderOperations:
             abandoned = await self._store.abandon_open_attempts(tx, held.job.id, now)
             await self._store.finish_job(tx, job_id=held.job.id, state=JobState.DONE, failure=None, now=now)
             await self._say_generated(tx, held)
-            await self._go_on(tx, held, render, now)
+            await self._replacements.arrived(tx, held.scene, timeline, held.segment, render, now)
+            if held.segment.is_current:
+                await self._go_on(tx, held, render, now)
         RENDERS.labels("adopted").inc()
         RENDERS.labels("abandoned").inc(abandoned)
         RENDER_SECONDS.labels(held.scene.tier.value).observe(render.render_seconds)
         self._new_work()
+
+    async def _compare(self, assignment: Assignment, render: Render) -> None:
+        """Look at the frames that a regeneration would bring together."""
+        if assignment.segment.is_current:
+            return
+        timeline = await self._timelines.now(assignment.scene.id)
+        if assignment.segment.id in timeline.versions:
+            foreseen, _ = timeline.arrived(assignment.segment.id, last=render.clip.last_frame_sha256)
+            await self._timelines.compare(position=assignment.segment.position, timeline=foreseen)
 
     async def _go_on(self, tx: Transaction, held: _Held, render: Render, now: datetime) -> None:
         chain = await self._store.chain(tx, held.scene.id)
@@ -193,6 +221,7 @@ class RenderOperations:
         await self._store.abandon_open_attempts(tx, held.job.id, now)
         await self._store.finish_job(tx, job_id=held.job.id, state=JobState.FAILED, failure=failure, now=now)
         await self._chains.fail(tx, held.scene, held.segment, failure, attempts=held.job.attempt, now=now)
+        await self._replacements.failed(tx, held.segment, failure.message, now)
 
     async def _close(self, tx: Transaction, attempt: Attempt, state: AttemptState, failure: Failure | None) -> None:
         await self._store.close_attempt(
@@ -236,21 +265,6 @@ class RenderOperations:
         saved = await self._store.segment_in(tx, held.segment.id)
         assert saved is not None
         await tx.emit(generated_event(held.scene, saved))
-        await tx.emit(activated_event(saved))
-
-
-def activated_event(segment: Segment) -> SegmentActivated:
-    """A new clip is the current one of its position."""
-    assert segment.clip is not None  # saved with its clip
-    return SegmentActivated(
-        scene_id=SceneId(segment.scene_id),
-        segment_id=SegmentId(segment.id),
-        position=segment.position,
-        version=segment.version,
-        previous_segment_id=None if segment.previous_segment_id is None else SegmentId(segment.previous_segment_id),
-        clip_sha256=segment.clip.sha256,
-        reason=ActivationReason.GENERATED,
-    )
 
 
 def generated_event(scene: Scene, segment: Segment) -> SegmentGenerated:

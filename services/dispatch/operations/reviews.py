@@ -2,6 +2,7 @@
 
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.scenes import Review, Segment
+from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
@@ -11,23 +12,35 @@ from shared.contracts.types import SceneId, SegmentId
 
 
 class ReviewOperations:
-    def __init__(self, *, store: Store, now: Clock = utc_now) -> None:
+    def __init__(self, *, store: Store, timelines: Timelines, now: Clock = utc_now) -> None:
         self._store = store
+        self._timelines = timelines
         self._now = now
 
-    async def review(self, segment_id: int, decision: ReviewDecision, note: str, cause: Cause) -> Segment:
-        """A person approves or rejects the current version; a later decision replaces an earlier one."""
+    async def review(
+        self, segment_id: int, decision: ReviewDecision, note: str, cause: Cause, *, seen_revision: int | None = None
+    ) -> Segment:
+        """A person approves or rejects the current version; a later decision replaces an earlier one.
+
+        Approving a stale segment says that it is good as it is: it is not stale any more. `seen_revision`: of the scene
+        as the person saw it; raises Conflict when the segment became stale after that.
+        """
         now = self._now()
         async with self._store.transaction(cause) as tx:
-            await self._store.lock_scene_of_segment(tx, segment_id)
+            scene = await self._store.lock_scene_of_segment(tx, segment_id)
             segment = await self._store.segment_in(tx, segment_id)
-            if segment is None:
+            if scene is None or segment is None:
                 raise NotFound(f"there is no segment {segment_id}")
             segment.refuse_review_unless_generated()
+            segment.refuse_review_unless_seen(seen_revision)
             assert segment.clip is not None  # a generated segment has its clip: the table checks it
             await self._store.save_review(
                 tx, segment_id, review=Review(decision.value), note=note, reviewed_by=cause.actor, now=now
             )
+            timeline = await self._timelines.load(tx, scene.id)
+            approved = decision is ReviewDecision.APPROVED
+            judged = timeline.approved(segment_id) if approved else timeline.rejected(segment_id)
+            await self._timelines.save(tx, scene, timeline, judged)
             await tx.emit(
                 SegmentReviewed(
                     scene_id=SceneId(segment.scene_id),

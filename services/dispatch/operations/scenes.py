@@ -70,6 +70,8 @@ class SceneOperations:
                 raise Conflict(f"scene {scene_id} was rendered for a {scene.purpose.value}; cancel that run instead")
             if scene.finished_at is None:
                 await self._chains.stop(tx, scene, "deleted", f"deleted by {cause.actor}", self._now())
+            else:
+                await self._chains.stop_jobs(tx, scene, "the scene was deleted", self._now())
             await self._store.delete_scene(tx, scene_id)
             await tx.emit(SceneDeleted(scene_id=SceneId(scene_id)))
         self._new_work()

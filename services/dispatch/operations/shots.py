@@ -26,22 +26,23 @@ from services.dispatch.domain.shots import (
     refuse_promotion,
     shot_frames,
 )
+from services.dispatch.domain.timeline import Activation, Outcome
 from services.dispatch.operations.chains import Chains
-from services.dispatch.operations.planning import (
-    NewScene,
-    Planner,
-    checked,
-    locked,
-    refuse_wrong_kinds,
-    workflow_of,
-)
-from services.dispatch.operations.rendering import activated_event, generated_event
+from services.dispatch.operations.parameters import checked_parameters, workflow_of
+from services.dispatch.operations.planning import NewScene, Planner, locked, refuse_wrong_kinds
+from services.dispatch.operations.rendering import generated_event
+from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
+from shared.contracts.segment import ActivationReason
 from shared.contracts.types import AssetKind
 from shared.postgres import Transaction
+
+PROMOTED = Activation(
+    outcome=Outcome.NOTHING_RENDERED_AFTER, reason="a promoted test shot: what comes after it is rendered from it"
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +98,17 @@ class Pair:
 
 
 class ShotOperations:
-    def __init__(self, *, store: Store, planner: Planner, new_work: Callable[[], None], now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        planner: Planner,
+        timelines: Timelines,
+        new_work: Callable[[], None],
+        now: Clock = utc_now,
+    ) -> None:
         self._store = store
+        self._timelines = timelines
         self._chains = Chains(store)
         self._planner = planner
         self._new_work = new_work
@@ -106,10 +116,11 @@ class ShotOperations:
 
     async def create(self, wish: NewScene, cause: Cause) -> Shot:
         """A shot of a character in a kind of scene, with the active versions of the assets."""
-        return await self._save(await self.planned(wish, cause), cause)
+        return await self._save(await self.planned(wish, cause, planner=self._planner), cause)
 
-    async def planned(self, wish: NewScene, cause: Cause) -> PlannedShot:
-        facts = await self._planner.facts(wish)
+    async def planned(self, wish: NewScene, cause: Cause, *, planner: Planner) -> PlannedShot:
+        """`planner` decides how long facts are waited for."""
+        facts = await planner.facts(wish)
         return planned_shot(
             base=_Base(
                 name=wish.name,
@@ -119,7 +130,7 @@ class ShotOperations:
                 seed_image_sha256=facts.character.source_image_sha256,
                 source_image_sha256=facts.character.source_image_sha256,
             ),
-            plan=self._planner.plans(wish, facts)[0],
+            plan=planner.plans(wish, facts)[0],
             assets=[locked(asset).model_dump(mode="json") for asset in facts.assets],
             tier=wish.tier,
             cause=cause,
@@ -158,7 +169,7 @@ class ShotOperations:
                     source_image_sha256=scene.source_image_sha256,
                     source_scene_id=scene_id if scene.purpose is Purpose.SCENE else None,
                 ),
-                plan=SegmentPlan(position=1, parameters=checked(1, first.parameters, workflow)),
+                plan=SegmentPlan(position=1, parameters=checked_parameters(1, first.parameters, workflow)),
                 assets=list(assets.values()),
                 tier=wish.tier or scene.tier,
                 cause=cause,
@@ -207,8 +218,8 @@ class ShotOperations:
         return Promotion(scene=promoted, segment_id=segment_id, differences=found)
 
     async def _replace_chain(self, tx: Transaction, scene: Scene, shot: Shot, now: datetime) -> int:
-        for job in await self._store.cancel_jobs(tx, scene.id, now):
-            await self._store.abandon_open_attempts(tx, job.id, now)
+        before = await self._timelines.load(tx, scene.id)
+        await self._chains.stop_jobs(tx, scene, f"test shot {shot.id} was promoted to the scene", now)
         await self._store.plan_again(tx, scene.id)
         await self._store.reopen_scene(tx, scene.id)
         first, *later = await self._store.chain(tx, scene.id)
@@ -218,7 +229,8 @@ class ShotOperations:
         adopted = await self._store.segment_in(tx, first.id)
         assert adopted is not None and adopted.clip is not None
         await tx.emit(generated_event(scene, adopted))
-        await tx.emit(activated_event(adopted))
+        revision = await self._timelines.save(tx, scene, before, await self._timelines.load(tx, scene.id))
+        await self._timelines.say_activated(tx, adopted, PROMOTED, ActivationReason.GENERATED, revision)
         if later:
             await self._chains.queue(
                 tx,

@@ -6,9 +6,10 @@ from services.dispatch.store.queue import QueueStore
 from services.dispatch.store.scenes import SceneStore
 from services.dispatch.store.servers import ServerStore
 from services.dispatch.store.shots import ShotStore
+from services.dispatch.store.timelines import TimelineStore
 
 __all__ = ["Store"]
 
 
-class Store(FactStore, SceneStore, JobStore, ShotStore, QueueStore, ServerStore):
+class Store(FactStore, SceneStore, TimelineStore, JobStore, ShotStore, QueueStore, ServerStore):
     """One object for the whole schema; its statements are grouped by what they are about."""

@@ -162,6 +162,18 @@ class SceneStore(BaseStore):
         )
         return [_segment(row) for row in rows]
 
+    async def versions_of(self, segment_id: int) -> list[Segment]:
+        """Every version of the position that this one is a version of, newest first."""
+        rows = await self._database.fetch(
+            """
+            SELECT version.* FROM segments AS version
+            JOIN segments AS named ON named.scene_id = version.scene_id AND named.position = version.position
+            WHERE named.id = $1 ORDER BY version.regeneration_count DESC
+            """,
+            segment_id,
+        )
+        return [_segment(row) for row in rows]
+
     async def chain(self, tx: Transaction, scene_id: int) -> list[Segment]:
         """As `segments_of`, inside the transaction that holds the scene's lock."""
         rows = await tx.connection.fetch(
@@ -236,6 +248,16 @@ class SceneStore(BaseStore):
     async def cancel_segments(self, tx: Transaction, scene_id: int) -> None:
         await tx.connection.execute(
             "UPDATE segments SET state = 'cancelled' WHERE scene_id = $1 AND state IN ('planned', 'queued')", scene_id
+        )
+
+    async def cancel_chain(self, tx: Transaction, scene_id: int) -> None:
+        """As `cancel_segments`, but for regenerations, which stay queued."""
+        await tx.connection.execute(
+            """
+            UPDATE segments SET state = 'cancelled'
+            WHERE scene_id = $1 AND is_current AND state IN ('planned', 'queued')
+            """,
+            scene_id,
         )
 
     async def save_score(

@@ -209,6 +209,12 @@ class ShotStore(BaseStore):
         """Every position is to be rendered anew: what has an end gets another version, what has none starts over."""
         await tx.connection.execute(
             """
+            UPDATE segments SET state = 'cancelled' WHERE scene_id = $1 AND NOT is_current AND state = 'queued'
+            """,
+            scene_id,
+        )
+        await tx.connection.execute(
+            """
             UPDATE segments SET state = 'planned', seed_image_sha256 = NULL, previous_clip_sha256 = NULL
             WHERE scene_id = $1 AND is_current AND state = 'queued'
             """,
@@ -216,7 +222,7 @@ class ShotStore(BaseStore):
         )
         rows = await tx.connection.fetch(
             """
-            UPDATE segments SET is_current = false
+            UPDATE segments SET is_current = false, is_stale = false, stale_causes = '[]'
             WHERE scene_id = $1 AND is_current AND state IN ('generated', 'failed', 'cancelled')
             RETURNING id
             """,

@@ -8,7 +8,7 @@ from rich.console import Console
 
 from deploy.local.problems import SetupProblem
 from deploy.local.stack import NotRunning
-from services.studio.cli import catalog, dead_letters, demo, queue, regression, shots, stack
+from services.studio.cli import catalog, dead_letters, demo, queue, regression, segments, shots, stack
 from services.studio.cli.client import ApiProblem, ConnectionProblem
 
 EXIT_DEGRADED = 1
@@ -30,6 +30,7 @@ def build() -> typer.Typer:
         app.add_typer(group, name=name, help=text)
     app.add_typer(shots.build(), name="test-shot", help="Short shots that show what a configuration does.")
     app.add_typer(queue.build(), name="queue", help="What is rendered now and next, and by whom.")
+    app.add_typer(segments.build(), name="segment", help="One segment again, back, approved, locked.")
     app.add_typer(dead_letters.build(), name="dead-letters", help="Events that a service could not handle.")
     return app
 

@@ -1,5 +1,6 @@
 """The feed of what happened, in words, and what is going on now."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
@@ -9,6 +10,7 @@ from typing import Any
 class ActivityKind(StrEnum):
     RUN_COMPLETED = "run_completed"
     SEGMENT_FAILED = "segment_failed"
+    SEGMENTS_STALED = "segments_staled"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,3 +50,19 @@ def failure_summary(*, scene_id: int, position: int, kind: str, message: str, at
     """One sentence on a render that will not happen."""
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
     return f"Scene {scene_id}, segment {position}: render failed after {tries} ({kind.replace('_', ' ')}): {message}"
+
+
+def staled_summary(*, scene_id: int, positions: Sequence[int], causes: Sequence[int]) -> str:
+    """One sentence on segments that need a second look, and the positions before them that changed."""
+    return (
+        f"Scene {scene_id}: {_named(positions)} may need re-checking, since {_named(causes)} "
+        f"{'ends' if len(causes) == 1 else 'end'} on another frame now"
+    )
+
+
+def _named(positions: Sequence[int]) -> str:
+    if len(positions) == 1:
+        return f"segment {positions[0]}"
+    if list(positions) == list(range(positions[0], positions[-1] + 1)):
+        return f"segments {positions[0]}-{positions[-1]}"
+    return f"segments {', '.join(str(position) for position in positions)}"

@@ -170,9 +170,9 @@ async def test_cells_that_cannot_be_are_skipped_with_the_reason(
     assert "the same as configuration 'soft'" in reasons[CHARACTER, "the same"]
     assert "no binding for negative_prompt" in reasons[CHARACTER, "unbound"]
     assert "character 999 is not known here" in reasons[999, "soft"]
-    fitness = (await client.get("/api/asset-versions/300/render-servers")).json()["items"]
+    fitness = (await client.get("/api/asset-versions/300/fitness")).json()["items"]
     assert fitness == [{"server": name, "lacks": ["node class RareNode"]} for name in ("one", "two")]
-    assert (await client.get("/api/asset-versions/999/render-servers")).status_code == 404
+    assert (await client.get("/api/asset-versions/999/fitness")).status_code == 404
 
 
 async def test_render_minutes_come_from_what_the_workflow_took_before(

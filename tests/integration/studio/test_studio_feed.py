@@ -14,7 +14,7 @@ from shared.cause import Cause
 from shared.clock import utc_now
 from shared.contracts.generation import GenerationProgressed
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed, RunOutcome, TriggerType
-from shared.contracts.segment import SegmentFailed
+from shared.contracts.segment import SegmentFailed, SegmentStaled
 from shared.contracts.token import TokenRevoked
 from shared.contracts.types import RenderFailure
 from shared.errors import AlreadyHandled
@@ -90,6 +90,22 @@ async def test_a_failed_render_is_told_with_its_reason(handlers: Handlers, creat
     await handlers.segment_failed(failed, heard())
     (line,) = (await creator.get("/api/activity")).json()["items"]
     assert line["summary"] == "Scene 9, segment 3: render failed after 3 attempts (out of memory): CUDA out of memory"
+
+
+async def test_segments_that_may_need_re_checking_are_told_with_their_cause(
+    handlers: Handlers, creator: httpx.AsyncClient
+) -> None:
+    def staled(**changes: Any) -> SegmentStaled:
+        hand = {"position": 5, "segment_id": 51, "given_sha256": "a" * 64, "taken_sha256": "b" * 64}
+        stale = [{"segment_id": 40 + n, "position": n, "causes": [hand]} for n in (6, 7, 8)]
+        values = {"scene_id": 9, "became_stale": stale, "became_fresh": [], "stale_count": 3, "staled_at": utc_now()}
+        return SegmentStaled.model_validate(values | changes)
+
+    await handlers.segment_staled(staled(), heard())
+    await handlers.segment_staled(staled(became_stale=[], became_fresh=[46, 47, 48], stale_count=0), heard())
+    (line,) = (await creator.get("/api/activity?subject=scene:9")).json()["items"]
+    assert line["kind"] == "segments_staled"
+    assert line["summary"] == "Scene 9: segments 6-8 may need re-checking, since segment 5 ends on another frame now"
 
 
 async def test_live_renders_go_when_they_end_and_when_they_fall_silent(

@@ -1,0 +1,104 @@
+"""`rushes segment`: one segment again, back, approved, locked; and the stale ones after it."""
+
+from typing import Annotated, Any
+
+import typer
+
+from services.studio.cli.client import Client
+from services.studio.cli.connection import Target
+
+Segment = Annotated[int, typer.Argument(help="the id of a segment, as `rushes scene show` lists it")]
+Overwrite = Annotated[list[int] | None, typer.Option(help="id of an approved or locked segment that may be replaced")]
+Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
+
+
+def build() -> typer.Typer:
+    app = typer.Typer(no_args_is_help=True)
+    _add_regeneration(app)
+    _add_versions(app)
+    _add_marks(app)
+    return app
+
+
+def _add_regeneration(app: typer.Typer) -> None:
+    @app.command(help="Render one segment again, from the same frame; says first what that touches and costs.")
+    def regenerate(
+        segment: Segment,
+        seed: Annotated[int | None, typer.Option(min=0, help="another seed")] = None,
+        cfg: Annotated[float | None, typer.Option(help="another cfg")] = None,
+        overwrite: Overwrite = None,
+        wait: Annotated[float, typer.Option(min=0, max=60, help="seconds to wait for the render")] = 0,
+        yes: Yes = False,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            facts = client.get(f"/api/segments/{segment}/regeneration")
+            print(f"{facts['message']} About {facts['render_seconds']:.0f} s of rendering.")
+            _say_approvals(facts["approvals_affected"])
+            _ask(yes)
+            body: dict[str, Any] = {"overwrite": overwrite or [], "parameters": {} if cfg is None else {"cfg": cfg}}
+            body |= {} if seed is None else {"seed": seed}
+            told = client.post(f"/api/segments/{segment}/regenerate?wait_seconds={wait:g}", body)
+        stale = told["became_stale"]
+        after = "is being rendered" if stale is None else f"is there; {stale} segments became stale"
+        print(f"segment {told['segment']['id']} {after}")
+
+    @app.command(help="Regenerate the stale segments after a segment, one by one, until a frame converges.")
+    def cascade(segment: Segment, overwrite: Overwrite = None, yes: Yes = False) -> None:
+        with Target.from_environment().client() as client:
+            plan = client.get(f"/api/segments/{segment}/cascade", overwrite=overwrite)
+            positions = ", ".join(str(one["position"]) for one in plan["segments"]) or "none"
+            print(f"At most segments {positions}; {plan['render_minutes']:.1f} minutes of rendering.")
+            _say_approvals(plan["voided_approvals"])
+            if plan["stops"]:
+                print(f"It would stop there: {plan['stops']}")
+            _ask(yes)
+            told = client.post(f"/api/segments/{segment}/cascade", {"overwrite": overwrite or []})
+        print(f"cascade {told['id']} is running")
+
+
+def _add_versions(app: typer.Typer) -> None:
+    @app.command(help="Every version of a segment's position, newest first.")
+    def versions(segment: Segment) -> None:
+        with Target.from_environment().client() as client:
+            for one in client.items(f"/api/segments/{segment}/versions"):
+                marks = [name for name in ("is_current", "is_stale", "is_locked") if one[name]]
+                words = " ".join([one["state"], one["review"], *(mark.removeprefix("is_") for mark in marks)])
+                print(f"{one['id']}  version {one['version']}  {words}")
+
+    @app.command(help="Make a version current again: the one named, or the one that the named current one replaced.")
+    def revert(segment: Segment, overwrite: Overwrite = None) -> None:
+        with Target.from_environment().client() as client:
+            told = client.post(f"/api/segments/{segment}/revert", {"overwrite": overwrite or []})
+        print(
+            f"segment {told['segment']['id']} is current; "
+            f"{told['became_stale']} became stale, {told['became_fresh']} became fresh"
+        )
+
+
+def _add_marks(app: typer.Typer) -> None:
+    def mark(verb: str, text: str) -> None:
+        @app.command(name=verb, help=text)
+        def command(segment: Segment) -> None:
+            with Target.from_environment().client() as client:
+                told = _marked(client, segment, verb)
+            print(f"segment {told['id']}: {told['review']}{', locked' if told['is_locked'] else ''}")
+
+    mark("approve", "Say that a segment is good as it is; it is not stale any more.")
+    mark("reject", "Say that a segment is not good.")
+    mark("lock", "Keep a segment from being replaced.")
+    mark("unlock", "Let a locked segment be replaced again.")
+
+
+def _marked(client: Client, segment: int, verb: str) -> dict[str, Any]:
+    told: dict[str, Any] = client.post(f"/api/segments/{segment}/{verb}")
+    return told
+
+
+def _say_approvals(touched: list[dict[str, Any]]) -> None:
+    if touched:
+        print(f"Approvals affected: segments {', '.join(str(one['position']) for one in touched)}.")
+
+
+def _ask(yes: bool) -> None:
+    if not yes:
+        typer.confirm("Go on?", abort=True)

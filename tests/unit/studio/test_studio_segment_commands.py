@@ -1,0 +1,89 @@
+"""`rushes segment`: what is asked of the API, and what is said before and after."""
+
+import io
+import json
+from typing import Any
+
+import httpx
+import pytest
+
+from services.studio.cli.app import main
+from services.studio.cli.client import Client
+from services.studio.cli.connection import Target
+
+TOUCHED = [{"segment_id": 8, "position": 6}]
+ANSWERS: dict[tuple[str, str], Any] = {
+    ("GET", "/api/segments/5/regeneration"): {
+        "message": "This will regenerate segment 5.", "render_seconds": 12.0, "approvals_affected": TOUCHED,
+    },
+    ("POST", "/api/segments/5/regenerate"): {"segment": {"id": 9}, "became_stale": 3},
+    ("GET", "/api/segments/5/cascade"): {
+        "segments": TOUCHED, "voided_approvals": [], "render_minutes": 1.5, "stops": "segment 10 is locked",
+    },
+    ("POST", "/api/segments/5/cascade"): {"id": 2},
+    ("POST", "/api/segments/5/revert"): {"segment": {"id": 4}, "became_stale": 0, "became_fresh": 2},
+    ("POST", "/api/segments/5/lock"): {"id": 5, "review": "none", "is_locked": True},
+    ("GET", "/api/segments/5/versions"): {
+        "items": [
+            {"id": 5, "version": 1, "state": "generated", "review": "none", "is_current": True, "is_stale": True,
+             "is_locked": False},
+        ],
+        "next_cursor": None,
+    },
+}  # fmt: skip
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+    """Requests as the API got them."""
+    requests: list[httpx.Request] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        requests.append(request)
+        return httpx.Response(200, json=ANSWERS[request.method, request.url.path])
+
+    def client(_: Target) -> Client:
+        return Client(url="http://edge", token="t", transport=httpx.MockTransport(answer))
+
+    monkeypatch.setattr(Target, "client", client)
+    return requests
+
+
+def run(*arguments: str) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", *arguments])
+    assert ended.value.code in (0, None)
+
+
+def test_a_regeneration_says_what_it_touches_and_sends_only_what_changes(
+    asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("regenerate", "5", "--seed", "7", "--overwrite", "5", "--wait", "30", "--yes")
+    assert json.loads(asked[-1].content) == {"overwrite": [5], "parameters": {}, "seed": 7}
+    assert asked[-1].url.params["wait_seconds"] == "30"
+    said = capsys.readouterr().out
+    assert "This will regenerate segment 5. About 12 s of rendering." in said and "segments 6." in said
+    assert "segment 9 is there; 3 segments became stale" in said
+
+
+def test_without_a_yes_nothing_is_rendered(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", "regenerate", "5"])
+    assert ended.value.code == 1 and [request.method for request in asked] == ["GET"]
+
+
+def test_a_cascade_shows_its_plan_first(asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]) -> None:
+    run("cascade", "5", "--overwrite", "8", "--yes")
+    assert asked[0].url.params["overwrite"] == "8"
+    said = capsys.readouterr().out
+    assert "1.5 minutes" in said and "segment 10 is locked" in said and "cascade 2 is running" in said
+
+
+def test_versions_reverts_and_locks_are_said(asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]) -> None:
+    for verb in ("versions", "revert", "lock"):
+        run(verb, "5")
+    said = capsys.readouterr().out
+    assert "version 1  generated none current stale" in said
+    assert "segment 4 is current; 0 became stale, 2 became fresh" in said
+    assert "segment 5: none, locked" in said
