@@ -20,7 +20,13 @@ from dataclasses import fields as fields_of
 from pathlib import Path
 from typing import Any, NoReturn
 
-from services.scoring.adapters.backends import BackendUnavailable, IdentityStatus, identity_backend, identity_status
+from services.scoring.adapters.backends import (
+    BackendChoice,
+    BackendUnavailable,
+    IdentityStatus,
+    identity_backend,
+    identity_status,
+)
 from services.scoring.adapters.identity import IdentityBackend
 from services.scoring.domain import (
     METRIC_SUITE_VERSION,
@@ -323,7 +329,7 @@ def _run_score(options: argparse.Namespace) -> None:
         options.clip,
         expected=expected,
         identity=options.identity,
-        backend=_backend(),
+        backend=identity_backend(_choice()),
         gates=gates_of(options.gates),
         sequence_fps=options.fps,
         series=options.series,
@@ -368,21 +374,11 @@ def _number(value: float | None) -> str:
     return "inf" if value is None else f"{value:.5g}"
 
 
-def _backend() -> IdentityBackend:
+def _choice() -> BackendChoice:
     chosen = IdentitySettings()
-    return identity_backend(
-        chosen.identity_backend,
-        models=chosen.face_models,
-        pack=chosen.face_pack,
-        pack_sha256=chosen.face_pack_sha256,
-    )
-
-
-def _status() -> IdentityStatus:
-    chosen = IdentitySettings()
-    return identity_status(
-        chosen.identity_backend,
-        models=chosen.face_models,
+    return BackendChoice(
+        name=chosen.identity_backend,
+        models=None if chosen.face_models is None else str(chosen.face_models),
         pack=chosen.face_pack,
         pack_sha256=chosen.face_pack_sha256,
     )
@@ -390,11 +386,11 @@ def _status() -> IdentityStatus:
 
 def _run_identity(options: argparse.Namespace) -> None:
     if options.status:
-        _print_status(_status(), as_json=options.json)
+        _print_status(identity_status(_choice()), as_json=options.json)
         return
     if len(options.images) != 2:
         raise BadInput("two pictures are compared; or ask for --status")
-    report = alike(options.images[0], options.images[1], backend=_backend())
+    report = alike(options.images[0], options.images[1], backend=identity_backend(_choice()))
     if options.json:
         print(json.dumps(report, indent=2))
     else:

@@ -11,17 +11,30 @@ from services.scoring.adapters.insightface_pack import InsightfaceBackend
 NAMES = (FaceRegionBackend.name, OnnxPairBackend.name, InsightfaceBackend.name)
 
 
-def identity_backend(name: str, *, models: Path | None, pack: str = "", pack_sha256: str = "") -> IdentityBackend:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BackendChoice:
+    """`models` is the folder of the back-end's files; `pack` and its hash are for insightface alone."""
+
+    name: str = FaceRegionBackend.name
+    models: str | None = None
+    pack: str = ""
+    pack_sha256: str = ""
+
+
+def identity_backend(choice: BackendChoice) -> IdentityBackend:
     """Raises BackendUnavailable, saying what is missing; never falls back to another, whose numbers would differ."""
-    if name == FaceRegionBackend.name:
+    if choice.name == FaceRegionBackend.name:
         return FaceRegionBackend()
-    if name not in NAMES:
-        raise BackendUnavailable(f"there is no identity back-end '{name}'; known are {', '.join(NAMES)}")
-    if models is None:
-        raise BackendUnavailable(f"the back-end '{name}' needs the folder of face models: set RUSHES_FACE_MODELS")
-    if name == OnnxPairBackend.name:
+    if choice.name not in NAMES:
+        raise BackendUnavailable(f"there is no identity back-end '{choice.name}'; known are {', '.join(NAMES)}")
+    if choice.models is None:
+        raise BackendUnavailable(
+            f"the back-end '{choice.name}' needs the folder of face models: set RUSHES_FACE_MODELS"
+        )
+    models = Path(choice.models)
+    if choice.name == OnnxPairBackend.name:
         return OnnxPairBackend(models)
-    return InsightfaceBackend(models, pack=pack, sha256=pack_sha256)
+    return InsightfaceBackend(models, pack=choice.pack, sha256=choice.pack_sha256)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,13 +59,13 @@ class IdentityStatus:
         }
 
 
-def identity_status(name: str, *, models: Path | None, pack: str = "", pack_sha256: str = "") -> IdentityStatus:
+def identity_status(choice: BackendChoice) -> IdentityStatus:
     """Loads the back-end to know: available providers say nothing about the session's own."""
     try:
-        backend = identity_backend(name, models=models, pack=pack, pack_sha256=pack_sha256)
+        backend = identity_backend(choice)
     except BackendUnavailable as error:
         return IdentityStatus(
-            backend=name, version="", usable=False, problem=str(error), providers=[], notice=""
+            backend=choice.name, version="", usable=False, problem=str(error), providers=[], notice=""
         )  # fmt: skip
     return IdentityStatus(
         backend=backend.name, version=backend.version, usable=True, problem="", providers=providers_of(backend),
@@ -64,4 +77,12 @@ def providers_of(backend: IdentityBackend) -> list[str]:
     return backend.providers if isinstance(backend, OnnxPairBackend | InsightfaceBackend) else []
 
 
-__all__ = ["NAMES", "BackendUnavailable", "IdentityStatus", "identity_backend", "identity_status", "providers_of"]
+__all__ = [
+    "NAMES",
+    "BackendChoice",
+    "BackendUnavailable",
+    "IdentityStatus",
+    "identity_backend",
+    "identity_status",
+    "providers_of",
+]

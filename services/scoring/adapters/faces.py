@@ -114,7 +114,7 @@ class FaceTracker:
             return None
         cosine, box = max(likeness)
         region = _inside(box, rgb.shape[1], rgb.shape[0])
-        return Sighting(similarity=max(0.0, min(1.0, cosine)), region=region, worst_region=region)
+        return Sighting(similarity=max(0.0, min(1.0, cosine)), region=region)
 
 
 def _inside(box: tuple[float, float, float, float], width: int, height: int) -> Region:

@@ -96,8 +96,8 @@ def _run(first: Plane, second: Plane, data_range: float, scores: Map) -> float:
 
 def _plain_row_sum(values: NDArray[np.float64]) -> float:
     total = 0.0
-    for value in values:
-        total += value
+    for x in range(values.shape[0]):
+        total += values[x]
     return total
 
 
@@ -107,12 +107,14 @@ _row_sum = compiled(_plain_row_sum, reorder_sums=True)
 def _plain_add_row(
     columns: Sums, first: Plane, second: Plane, sign: int
 ) -> None:  # fmt: skip
+    factor = np.int32(sign)
+    ones, twos, squares, products = columns[0], columns[1], columns[2], columns[3]
     for x in range(first.shape[0]):
         a, b = np.int32(first[x]), np.int32(second[x])
-        columns[0, x] += sign * a
-        columns[1, x] += sign * b
-        columns[2, x] += sign * (a * a + b * b)
-        columns[3, x] += sign * (a * b)
+        ones[x] += factor * a
+        twos[x] += factor * b
+        squares[x] += factor * (a * a + b * b)
+        products[x] += factor * (a * b)
 
 
 _add_row = compiled(_plain_add_row)

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from skimage.transform import SimilarityTransform
 
-from services.scoring.adapters.backends import BackendUnavailable, identity_backend, identity_status
+from services.scoring.adapters.backends import BackendChoice, BackendUnavailable, identity_backend, identity_status
 from services.scoring.adapters.faces import DETECTOR, OnnxPairBackend, verified
 from services.scoring.adapters.insightface_pack import InsightfaceBackend, pack_digest
 from services.scoring.kernels.faces import (
@@ -137,7 +137,7 @@ class TestFaces:
 
     def test_providers_are_those_of_the_sessions(self, pair: OnnxPairBackend) -> None:
         assert pair.providers == ["CPUExecutionProvider"]
-        status = identity_status("onnx-pair", models=MODELS)
+        status = identity_status(BackendChoice(name="onnx-pair", models=str(MODELS)))
         assert status.usable and status.providers == pair.providers
 
 
@@ -150,12 +150,12 @@ class TestFiles:
 
     def test_what_is_missing_is_said_and_nothing_else_is_used(self, tmp_path: Path) -> None:
         with pytest.raises(BackendUnavailable, match=r"yunet_n_dynamic\.onnx cannot be read"):
-            identity_backend("onnx-pair", models=tmp_path)
+            identity_backend(BackendChoice(name="onnx-pair", models=str(tmp_path)))
         with pytest.raises(BackendUnavailable, match="RUSHES_FACE_MODELS"):
-            identity_backend("onnx-pair", models=None)
+            identity_backend(BackendChoice(name="onnx-pair", models=None))
         with pytest.raises(BackendUnavailable, match="no identity back-end 'magic'"):
-            identity_backend("magic", models=tmp_path)
-        assert not identity_status("onnx-pair", models=tmp_path).usable
+            identity_backend(BackendChoice(name="magic", models=str(tmp_path)))
+        assert not identity_status(BackendChoice(name="onnx-pair", models=str(tmp_path))).usable
 
 
 class TestInsightface:
@@ -166,17 +166,23 @@ class TestInsightface:
 
     def test_a_pack_that_is_not_there_or_not_trusted_is_never_fetched(self, tmp_path: Path) -> None:
         with pytest.raises(BackendUnavailable, match="no model pack buffalo_l"):
-            identity_backend("insightface", models=tmp_path, pack="buffalo_l")
+            identity_backend(BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l"))
         digest = self.pack(tmp_path)
         with pytest.raises(BackendUnavailable, match=digest):
-            identity_backend("insightface", models=tmp_path, pack="buffalo_l", pack_sha256="0" * 64)
+            identity_backend(
+                BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256="0" * 64)
+            )
         with pytest.raises(BackendUnavailable, match="SCORING_FACE_PACK"):
-            identity_backend("insightface", models=tmp_path, pack="../elsewhere")
+            identity_backend(BackendChoice(name="insightface", models=str(tmp_path), pack="../elsewhere"))
 
     def test_without_the_package_it_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "insightface", None)
         with pytest.raises(BackendUnavailable, match="insightface is not installed"):
-            identity_backend("insightface", models=tmp_path, pack="buffalo_l", pack_sha256=self.pack(tmp_path))
+            identity_backend(
+                BackendChoice(
+                    name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256=self.pack(tmp_path)
+                )
+            )
 
     def test_its_faces_are_compared_by_cosine_and_the_licence_is_named(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -200,7 +206,9 @@ class TestInsightface:
         application = types.SimpleNamespace(FaceAnalysis=Analysis)
         monkeypatch.setitem(sys.modules, "insightface", types.ModuleType("insightface"))
         monkeypatch.setitem(sys.modules, "insightface.app", application)
-        backend = identity_backend("insightface", models=tmp_path, pack="buffalo_l", pack_sha256=self.pack(tmp_path))
+        backend = identity_backend(
+            BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256=self.pack(tmp_path))
+        )
         assert isinstance(backend, InsightfaceBackend)
         assert backend.version.startswith("buffalo_l-")
         assert "non-commercial research" in backend.notice
