@@ -1,7 +1,7 @@
 """Scoring, put together."""
 
-from services.scoring import domain
-from services.scoring.adapters.identity import FaceRegionBackend, IdentityBackend
+from services.scoring import domain, metrics
+from services.scoring.adapters.backends import BackendChoice, identity_backend, providers_of
 from services.scoring.api import build_router
 from services.scoring.handlers import Handlers, register
 from services.scoring.operations import MeasuringOperations, RequestOperations, SegmentOperations
@@ -21,7 +21,15 @@ def build(settings: Settings) -> Chassis:
     database = chassis.database
     segments, measurements = SegmentStore(database), MeasurementStore(database)
     scores, gates = ScoreStore(database), GateStore(database)
-    identity: IdentityBackend = FaceRegionBackend()
+    choice = BackendChoice(
+        name=settings.identity_backend,
+        models=None if settings.face_models is None else str(settings.face_models),
+        pack=settings.face_pack,
+        pack_sha256=settings.face_pack_sha256,
+    )
+    identity = identity_backend(choice)
+    for provider in providers_of(identity):
+        metrics.IDENTITY_PROVIDERS.labels(identity.name, identity.version, provider).set(1)
     method = domain.Method(
         suite_version=domain.METRIC_SUITE_VERSION,
         identity_backend=identity.name,
@@ -55,6 +63,7 @@ def build(settings: Settings) -> Chassis:
         size=settings.processes,
         deadline_seconds=settings.deadline_seconds,
         memory_limit_bytes=settings.memory_limit_mib * 1024**2,
+        identity=choice,
     )
     worker = MeasuringWorker(operations=measuring, media=chassis.media, pool=pool, lease_seconds=settings.lease_seconds)
     chassis.work(MEASURE, worker.step, concurrency=settings.processes)

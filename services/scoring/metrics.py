@@ -11,3 +11,8 @@ MEASURE_SECONDS = Histogram(
     "Time to measure one clip, decoding included",
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128),
 )
+IDENTITY_PROVIDERS = Gauge(
+    "rushes_scoring_identity_provider",
+    "What the identity back-end's sessions really run on, as they say themselves after loading",
+    ["backend", "version", "provider"],
+)

@@ -1,11 +1,33 @@
 """Settings of scoring."""
 
+from pathlib import Path
+
 from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from shared.settings import ServiceSettings
 
 
-class Settings(ServiceSettings):
+class IdentitySettings(BaseSettings):
+    """What compares faces; the command line reads these alone."""
+
+    model_config = SettingsConfigDict(frozen=True, populate_by_name=True)
+
+    identity_backend: str = Field(
+        default="face-region",
+        validation_alias="SCORING_IDENTITY_BACKEND",
+        description="face-region (no weights, no identity), onnx-pair, or insightface",
+    )
+    face_models: Path | None = Field(
+        default=None, validation_alias="RUSHES_FACE_MODELS", description="folder of the back-end's files"
+    )
+    face_pack: str = Field(default="", validation_alias="SCORING_FACE_PACK", description="of insightface: its name")
+    face_pack_sha256: str = Field(
+        default="", validation_alias="SCORING_FACE_PACK_SHA256", description="of that pack; the error names what it is"
+    )
+
+
+class Settings(IdentitySettings, ServiceSettings):
     processes: int = Field(
         default=2, ge=1, le=64, validation_alias="SCORING_PROCESSES", description="clips measured at the same time"
     )

@@ -3,9 +3,10 @@
 It exists so that a decoder that crashes, hangs or eats memory costs one clip and not the service. It ends when its
 input does, which is also what happens when the service dies.
 
-`python -m services.scoring.workers.child MEMORY_LIMIT_BYTES`
+`python -m services.scoring.workers.child MEMORY_LIMIT_BYTES [IDENTITY_BACKEND]`, the latter as JSON
 """
 
+import json
 import os
 import resource
 import signal
@@ -13,13 +14,13 @@ import sys
 import time
 from typing import BinaryIO
 
-from services.scoring.adapters.identity import FaceRegionBackend
+from services.scoring.adapters.backends import BackendChoice, identity_backend
 from services.scoring.workers.measurement import measure
 from services.scoring.workers.messages import answer_line, failure_line, request_of
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
-    backend = FaceRegionBackend()
+def serve(requests: BinaryIO, answers: BinaryIO, *, choice: BackendChoice) -> None:
+    backend = identity_backend(choice)
     for line in requests:
         try:
             started = time.perf_counter()
@@ -41,7 +42,8 @@ def main() -> None:
     # Whatever a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers)
+    choice = BackendChoice(**json.loads(sys.argv[2])) if len(sys.argv) > 2 else BackendChoice()
+    serve(sys.stdin.buffer, answers, choice=choice)
 
 
 if __name__ == "__main__":

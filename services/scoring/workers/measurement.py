@@ -4,8 +4,8 @@ Runs in a process of its own (see `pool`); takes files, gives plain data. A few 
 with the clip is one number per frame and metric.
 """
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import cv2
@@ -28,6 +28,7 @@ from services.scoring.workers.meters import (
     view,
 )
 from shared.video.decode import Frame, VideoError, VideoInfo, iter_frames, last_frame, probe
+from shared.video.pictures import is_sequence, iter_pictures, probe_pictures
 
 FPS_TOLERANCE = 0.005
 """Relative: containers round rates (29.97 and 30000/1001 are the same); a whole frame per second is never rounding."""
@@ -38,28 +39,42 @@ SMALLEST_SIDE = 16
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MeasurementRequest:
-    """Local files. What is None is not measured; `absent` may say why, by metric."""
+    """Local files. What is None is not measured; `absent` may say why, by metric.
+
+    A clip may also be a folder of PNG pictures, shown at `sequence_fps`. With further source images, each frame counts
+    with the one it is most like.
+    """
 
     clip: Path
     expected: Expectation
     source_image: Path | None = None
+    further_source_images: tuple[Path, ...] = ()
+    sequence_fps: float = 24.0
     known_region: SourceRegion | None = None
     previous_clip: Path | None = None
     baseline_clip: Path | None = None
     absent: tuple[tuple[str, str], ...] = ()
 
 
-def measure(request: MeasurementRequest, *, identity: IdentityBackend) -> Measurement:
+@dataclass(slots=True, kw_only=True)
+class Watch:
+    """For people who wait, and for those who want every frame: `series` is (frame, value) per metric at the end."""
+
+    progress: Callable[[int, int], None] = lambda done, total: None
+    series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+
+
+def measure(request: MeasurementRequest, *, identity: IdentityBackend, watch: Watch | None = None) -> Measurement:
     """Every metric of one clip; never raises for what is wrong with a file, the readings say it."""
     cv2.setNumThreads(1)
     try:
-        return _measured(request, identity)
+        return _measured(request, identity, watch or Watch())
     except VideoError as error:
         return unmeasurable(f"the clip cannot be decoded: {error}", decodable=False)
 
 
-def _measured(request: MeasurementRequest, identity: IdentityBackend) -> Measurement:
-    info = probe(request.clip)
+def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Watch) -> Measurement:
+    info = _facts(request)
     if min(info.width, info.height) < SMALLEST_SIDE:
         reason = f"frames of {info.width}x{info.height} are too small to measure; {SMALLEST_SIDE} pixels are needed"
         return unmeasurable(reason, decodable=True)
@@ -72,18 +87,30 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend) -> Measure
             meters.append(unusual)
     comparison = _Comparison(request.baseline_clip, info)
     frames = 0
-    for frame in iter_frames(request.clip):
+    for frame in _frames(request.clip):
         seen = view(index=frame.index, rgb=frame.rgb)
         for meter in meters:
             meter.feed(seen)
         comparison.feed(seen)
         frames += 1
+        watch.progress(frames, info.frames)
     readings.setdefault("ssim_to_baseline", comparison.reading())
     readings["matches_request"] = _matches(request.expected, info, frames)
     for meter in meters:
         readings.update({reading.metric: reading for reading in meter.readings()})
+        watch.series.update(meter.series())
     region = next((meter.region for meter in meters if isinstance(meter, IdentityMeter)), None)
     return Measurement(readings={name: readings[name] for name in METRICS}, region=region)
+
+
+def _facts(request: MeasurementRequest) -> VideoInfo:
+    if is_sequence(request.clip):
+        return probe_pictures(request.clip, fps=request.sequence_fps)
+    return probe(request.clip)
+
+
+def _frames(clip: Path) -> Iterator[Frame]:
+    return iter_pictures(clip) if is_sequence(clip) else iter_frames(clip)
 
 
 class _Comparison:
@@ -135,8 +162,9 @@ def _identity_meter(request: MeasurementRequest, identity: IdentityBackend) -> I
     if request.source_image is None:
         return Reading(metric=metric, not_measurable="the character has no source image")
     try:
-        source = load_image(request.source_image)
-        return IdentityMeter(tracker=identity.tracker(source, known=request.known_region))
+        first = identity.tracker(load_image(request.source_image), known=request.known_region)
+        further = [identity.tracker(load_image(path)) for path in request.further_source_images]
+        return IdentityMeter(tracker=first, further=further)
     except ValueError as error:
         return Reading(metric=metric, not_measurable=str(error))
 

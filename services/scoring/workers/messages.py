@@ -19,6 +19,8 @@ def request_of(line: bytes) -> MeasurementRequest:
         clip=Path(fields["clip"]),
         expected=Expectation(**fields["expected"]),
         source_image=_path(fields["source_image"]),
+        further_source_images=tuple(Path(path) for path in fields["further_source_images"]),
+        sequence_fps=fields["sequence_fps"],
         known_region=_region(fields["known_region"]),
         previous_clip=_path(fields["previous_clip"]),
         baseline_clip=_path(fields["baseline_clip"]),

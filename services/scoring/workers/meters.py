@@ -5,7 +5,7 @@ part; a meter only decides how frames become one value: the mean where every fra
 for flicker (one flash must not drown in a long clip), the share for frozen and black frames.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
@@ -55,6 +55,8 @@ def view(*, index: int, rgb: Rgb) -> View:
 class Meter(Protocol):
     def feed(self, frame: View) -> None: ...
     def readings(self) -> tuple[Reading, ...]: ...
+    def series(self) -> "Mapping[str, list[tuple[int, float]]]":
+        """(frame, value) of the metrics that have a value for every frame; others are left out."""
 
 
 @dataclass(slots=True)
@@ -78,6 +80,9 @@ class Series:
         value = pick(self.values)
         return self.frames[self.values.index(value)], value
 
+    def pairs(self) -> list[tuple[int, float]]:
+        return list(zip(self.frames, self.values, strict=True))
+
     def furthest_from_median(self) -> tuple[int, float]:
         values = np.asarray(self.values)
         index = int(np.argmax(np.abs(values - np.median(values))))
@@ -99,6 +104,9 @@ class SharpnessMeter:
         worst_frame, worst_value = self._series.worst()
         value = _mean(self._series.values)
         return (Reading(metric="sharpness", value=value, worst_frame=worst_frame, worst_value=worst_value),)
+
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        return {"sharpness": self._series.pairs()}
 
 
 class ExposureMeter:
@@ -127,6 +135,9 @@ class ExposureMeter:
                 worst_region=self._clipped.worst_region if worst_value > 0 else None,
             ),
         )
+
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        return {"exposure": self._brightness.pairs(), "clipping": self._clipped.pairs()}
 
 
 class MotionMeter:
@@ -176,6 +187,9 @@ class MotionMeter:
             worst_region=self._flicker.worst_region,
         )
 
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        return {"motion": self._motion.pairs(), "flicker": self._flicker.pairs()}
+
 
 class StillnessMeter:
     """Frozen and black frames. A black frame is not also counted as frozen."""
@@ -204,6 +218,14 @@ class StillnessMeter:
             return Reading(metric="frozen_frames", not_measurable="a single frame cannot freeze"), black
         return _share_reading("frozen_frames", self._frozen, self._pairs), black
 
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        """1 where the frame is frozen or black; the first frame cannot be frozen."""
+        frozen, black = set(self._frozen), set(self._black)
+        return {
+            "frozen_frames": [(frame, float(frame in frozen)) for frame in range(1, self._frames)],
+            "black_frames": [(frame, float(frame in black)) for frame in range(self._frames)],
+        }
+
 
 def _share_reading(metric: str, hits: list[int], of: int) -> Reading:
     start, length = _longest_run(hits)
@@ -230,14 +252,15 @@ class IdentityMeter:
     """Similarity of the character's region. Frames without the region count as 0 once it was seen anywhere in the clip:
     a face that leaves must not raise the mean."""
 
-    def __init__(self, *, tracker: IdentityTracker) -> None:
-        self._tracker = tracker
+    def __init__(self, *, tracker: IdentityTracker, further: Sequence[IdentityTracker] = ()) -> None:
+        self._trackers = (tracker, *further)
         self.region = tracker.region
         self._series = Series(highest_is_worst=False)
         self._seen = 0
 
     def feed(self, frame: View) -> None:
-        sighting = self._tracker.observe(frame.rgb)
+        sightings = [tracker.observe(frame.rgb) for tracker in self._trackers]
+        sighting = max((s for s in sightings if s is not None), key=lambda s: s.similarity, default=None)
         if sighting is None:
             self._series.add(frame.index, 0.0)
             return
@@ -261,6 +284,9 @@ class IdentityMeter:
             ),
         )
 
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        return {"identity_similarity": self._series.pairs()}
+
 
 class HandoverMeter:
     """The first frame against the last frame of the clip before."""
@@ -281,6 +307,9 @@ class HandoverMeter:
     def readings(self) -> tuple[Reading, ...]:
         assert self._reading is not None  # a pass without frames raises before it asks
         return (self._reading,)
+
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        return {}
 
 
 class BaselineMeter:

@@ -1,18 +1,22 @@
 """Measuring processes, kept warm: one request at a time each, killed at a deadline, replaced when they die."""
 
 import asyncio
+import json
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import asdict
 
+from services.scoring.adapters.backends import BackendChoice
 from services.scoring.domain import Measurement
 from services.scoring.workers.measurement import MeasurementRequest
 from services.scoring.workers.messages import answer_of, request_line
 
 LONGEST_ANSWER_BYTES = 4 * 1024 * 1024
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+DEFAULT_IDENTITY = BackendChoice()
 
 
 class MeasuringBrokeOffError(Exception):
@@ -70,8 +74,16 @@ class MeasuringProcess:
 
 
 class ProcessPool:
-    def __init__(self, *, size: int, deadline_seconds: float, memory_limit_bytes: int) -> None:
-        command = (sys.executable, "-m", "services.scoring.workers.child", str(memory_limit_bytes))
+    def __init__(
+        self,
+        *,
+        size: int,
+        deadline_seconds: float,
+        memory_limit_bytes: int,
+        identity: BackendChoice = DEFAULT_IDENTITY,
+    ) -> None:
+        child = (sys.executable, "-m", "services.scoring.workers.child")
+        command = (*child, str(memory_limit_bytes), json.dumps(asdict(identity)))
         self._processes = [MeasuringProcess(command) for _ in range(size)]
         self._idle: asyncio.LifoQueue[MeasuringProcess] = asyncio.LifoQueue()
         for process in self._processes:

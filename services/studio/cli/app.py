@@ -8,7 +8,7 @@ from rich.console import Console
 
 from deploy.local.problems import SetupProblem
 from deploy.local.stack import NotRunning
-from services.studio.cli import catalog, dead_letters, demo, queue, regression, segments, shots, stack
+from services.studio.cli import catalog, dead_letters, demo, measuring, queue, regression, segments, shots, stack
 from services.studio.cli.client import ApiProblem, ConnectionProblem
 
 EXIT_DEGRADED = 1
@@ -25,6 +25,7 @@ def build() -> typer.Typer:
     )
     stack.add_to(app)
     demo.add_to(app)
+    measuring.add_to(app)
     app.add_typer(regression.build(), name="regression", help="Runs, reports, rollback and the reference scenes.")
     for name, group, text in catalog.groups():
         app.add_typer(group, name=name, help=text)

@@ -303,3 +303,30 @@ async def test_viewers_browse_and_change_nothing(app: tuple[Any, Dispatch], keys
         assert (await viewer.post("/api/test-shots", json=SHOT)).status_code == 403
         assert (await viewer.post("/api/scenes/1/test-shot", json={})).status_code == 403
         assert (await viewer.post("/api/test-shots/1/promote", json={"scene_id": 1})).status_code == 403
+
+
+async def test_a_promotion_ends_regenerations_and_staleness_and_never_touches_what_is_locked(
+    client: httpx.AsyncClient, dispatch: Dispatch
+) -> None:
+    scene = await made(client, "/api/scenes", SCENE)
+    shot = await made(client, f"/api/scenes/{scene['id']}/test-shot", {"seed": 8})
+    await dispatch.work()
+    ids = [segment["id"] for segment in scene["segments"]]
+    locked = await client.post(f"/api/segments/{ids[1]}/lock")
+    assert locked.status_code == 200, locked.text
+    path, body = f"/api/test-shots/{shot['id']}/promote", {"scene_id": scene["id"], "override": True}
+    refused = await client.post(path, json=body)
+    assert refused.status_code == 409 and "segment 2" in refused.json()["detail"]
+    await client.post(f"/api/segments/{ids[1]}/unlock")
+    asked = await client.post(f"/api/segments/{ids[2]}/regenerate", json={})
+    assert asked.status_code < 300, asked.text
+    assert (await client.post(path, json=body)).status_code == 200
+    await dispatch.work()
+    segments = (await client.get(f"/api/scenes/{scene['id']}")).json()["segments"]
+    assert [segment["state"] for segment in segments] == ["generated"] * 3
+    assert not any(segment["is_stale"] for segment in segments)
+    assert [segment["seed_image_sha256"] for segment in segments[1:]] == [
+        segment["clip"]["last_frame_sha256"] for segment in segments[:2]
+    ]
+    awaited = "SELECT count(*) FROM segments WHERE scene_id = $1 AND state IN ('queued', 'planned')"
+    assert await dispatch.database.fetchval(awaited, scene["id"]) == 0

@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from services.scoring.adapters.backends import BackendChoice, identity_backend
 from services.scoring.adapters.identity import FaceRegionBackend
 from services.scoring.domain import Expectation, SourceRegion, given_up, unmeasurable
 from services.scoring.workers.measurement import MeasurementRequest, measure
 from services.scoring.workers.messages import answer_line, answer_of, failure_line, request_line, request_of
 from services.scoring.workers.pool import MeasuringBrokeOffError, MeasuringProcess, ProcessPool
 from tests.support.clips import camera, clip, photograph
+from tests.support.models import face_models
 
 EXPECTED = Expectation(width=160, height=160, frames=6, fps=16)
 
@@ -32,6 +34,8 @@ def test_requests_and_answers_survive_the_pipe(request_: MeasurementRequest) -> 
         clip=Path("a"),
         expected=EXPECTED,
         source_image=Path("b"),
+        further_source_images=(Path("e"), Path("f")),
+        sequence_fps=12.5,
         known_region=SourceRegion(kind="face", box=(0.1, 0.2, 0.3, 0.4)),
         previous_clip=Path("c"),
         baseline_clip=Path("d"),
@@ -139,3 +143,15 @@ def test_questions_are_given_up_after_few_crashes_or_many_lost_leases() -> None:
     assert given_up(claims=3, crashes=3, reason="signal 11") == "measuring broke off 3 times: signal 11"
     assert given_up(claims=30, crashes=0) is None
     assert given_up(claims=31, crashes=0) == "measuring was begun 30 times and never ended"
+
+
+@pytest.mark.skipif(face_models() is None, reason="no face models: set RUSHES_FACE_MODELS")
+async def test_the_process_compares_faces_with_the_back_end_it_is_told(request_: MeasurementRequest) -> None:
+    choice = BackendChoice(name="onnx-pair", models=str(face_models()))
+    pool = ProcessPool(size=1, deadline_seconds=60, memory_limit_bytes=4 * 1024**3, identity=choice)
+    try:
+        measured, _ = await pool.measure(request_)
+    finally:
+        await pool.stop()
+    assert measured == measure(request_, identity=identity_backend(choice))
+    assert measured != measure(request_, identity=FaceRegionBackend())

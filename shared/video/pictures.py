@@ -1,0 +1,62 @@
+"""A folder of PNG pictures as a clip: in the order of their names, with digits read as numbers."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from shared.video.decode import DEFAULT_LIMITS, Frame, VideoError, VideoInfo, VideoLimits
+
+
+def is_sequence(path: Path) -> bool:
+    return path.is_dir()
+
+
+def picture_files(folder: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> list[Path]:
+    """The pictures in order. Raises VideoError if there are none, or too many."""
+    files = sorted(folder.glob("*.png"), key=_natural)
+    if not files:
+        raise VideoError("the folder has no PNG pictures")
+    if len(files) > limits.max_frames:
+        raise VideoError(f"the folder has {len(files)} pictures; at most {limits.max_frames} are accepted")
+    return files
+
+
+def probe_pictures(folder: Path, *, fps: float, limits: VideoLimits = DEFAULT_LIMITS) -> VideoInfo:
+    """Facts from the first picture's header and the number of files; a folder does not say its rate."""
+    files = picture_files(folder, limits=limits)
+    rgb = _picture(files[0], limits)
+    return VideoInfo(
+        width=rgb.shape[1], height=rgb.shape[0], frames=len(files), fps=fps, duration_seconds=len(files) / fps,
+        codec="png", pix_fmt="rgb24",
+    )  # fmt: skip
+
+
+def iter_pictures(folder: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Frame]:
+    """One at a time, all of one size. Raises VideoError when a picture is reached that cannot be used."""
+    size: tuple[int, ...] | None = None
+    for index, file in enumerate(picture_files(folder, limits=limits)):
+        rgb = _picture(file, limits)
+        size = size or rgb.shape
+        if rgb.shape != size:
+            raise VideoError(f"{file.name} is {rgb.shape[1]}x{rgb.shape[0]}, the first picture {size[1]}x{size[0]}")
+        yield Frame(index=index, rgb=rgb)
+
+
+def _picture(file: Path, limits: VideoLimits) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+    try:
+        with Image.open(file, formats=("PNG",)) as image:
+            if image.width * image.height > limits.max_pixels:
+                raise VideoError(f"{file.name} is {image.width}x{image.height}, which is too large")
+            if image.mode.startswith(("I", "F")):
+                raise VideoError(f"{file.name} has 16 bits per channel; PNG sequences are read with 8")
+            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise VideoError(f"{file.name} is not a readable PNG picture") from error
+
+
+def _natural(file: Path) -> list[tuple[int, str]]:
+    """Digits compare as numbers, so that frame 10 follows frame 9."""
+    return [(int(part), "") if part.isdigit() else (-1, part) for part in re.split(r"(\d+)", file.name)]

@@ -1,0 +1,115 @@
+"""Frames as they are stored: planes of Y, U and V with their own number of bits, not yet turned into RGB.
+
+A clip is a file, or a folder of PNG pictures in the order of their names. Everything comes upright.
+"""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from av.video.frame import VideoFrame
+from av.video.plane import VideoPlane
+from av.video.reformatter import ColorRange, Colorspace
+from numpy.typing import NDArray
+
+from shared.video.decode import DEFAULT_LIMITS, VideoLimits, _decoded, _opened
+from shared.video.pictures import is_sequence, iter_pictures
+
+Samples = NDArray[np.uint8] | NDArray[np.uint16]
+
+PLANAR = re.compile(r"yuvj?4(44|40|22|20|11|10)p((9|10|12|14|16)le)?|gray((9|10|12|14|16)le)?")
+LITTLE_ENDIAN_BITS = re.compile(r"(9|10|12|14|16)le$")
+
+SCALER_THREADS = 1
+"""With more, swscale's slices race for the first pixels of a row (gbrp10 of 161 x 121 pixels, one frame in ten)."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planes:
+    """One frame. `u` and `v` are None for grey; `limited` says whether luma 16 to 235 (of 8 bits) is black to white."""
+
+    index: int
+    y: Samples
+    u: Samples | None
+    v: Samples | None
+    bits: int
+    limited: bool
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.y.shape[1], self.y.shape[0]
+
+
+def iter_planes(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Planes]:
+    """Every frame, one at a time. Raises VideoError when what is wrong is reached.
+
+    RGB and packed formats are first converted to planes: RGB to BT.601 at full range, with as many bits.
+    """
+    if is_sequence(path):
+        for picture in iter_pictures(path, limits=limits):
+            yield _planes(picture.index, VideoFrame.from_ndarray(picture.rgb, format="rgb24"))
+        return
+    with _opened(path, limits) as (container, stream):
+        for index, frame in enumerate(_decoded(container, stream, limits)):
+            yield _planes(index, frame)
+
+
+def _planes(index: int, frame: VideoFrame) -> Planes:
+    quarter_turns = round(frame.rotation / 90) % 4
+    stored = _planar(frame)
+    bits = _bits(stored)
+    planes = [_turned(_samples(plane, bits), quarter_turns) for plane in stored.planes[:3]]
+    grey = len(planes) < 3
+    return Planes(
+        index=index,
+        y=planes[0],
+        u=None if grey else planes[1],
+        v=None if grey else planes[2],
+        bits=bits,
+        limited=_is_limited(frame, stored),
+    )
+
+
+def _planar(frame: VideoFrame) -> VideoFrame:
+    if PLANAR.fullmatch(frame.format.name):
+        return frame
+    bits = max(component.bits for component in frame.format.components)
+    wide = next((f"{each}le" for each in (10, 12, 14, 16) if bits <= each), "16le") if bits > 8 else ""
+    if frame.format.is_rgb:
+        return frame.reformat(
+            format=f"yuv444p{wide}",
+            dst_colorspace=Colorspace.ITU601,
+            dst_color_range=ColorRange.JPEG,
+            threads=SCALER_THREADS,
+        )
+    return frame.reformat(format=f"yuv444p{wide}", threads=SCALER_THREADS)
+
+
+def _bits(frame: VideoFrame) -> int:
+    found = LITTLE_ENDIAN_BITS.search(frame.format.name)
+    return int(found.group(1)) if found else 8
+
+
+def _is_limited(frame: VideoFrame, stored: VideoFrame) -> bool:
+    """FFmpeg's reading where the stream says nothing: YUV is limited; grey, RGB and the `yuvj` formats are full."""
+    name = stored.format.name
+    if frame.format.is_rgb or name.startswith("yuvj"):
+        return False
+    if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
+        return bool(frame.color_range == ColorRange.MPEG)
+    return not name.startswith("gray")
+
+
+def _samples(plane: VideoPlane, bits: int) -> Samples:
+    """A copy without the padding of rows: the decoder reuses its memory."""
+    rows = np.frombuffer(memoryview(plane), dtype=np.uint8).reshape(-1, plane.line_size)[: plane.height]
+    if bits == 8:
+        return np.ascontiguousarray(rows[:, : plane.width])
+    return np.ascontiguousarray(rows[:, : plane.width * 2]).view(np.uint16)
+
+
+def _turned(samples: Samples, quarter_turns: int) -> Samples:
+    turned: Samples = np.rot90(samples, quarter_turns).copy() if quarter_turns else samples
+    return turned

@@ -1,0 +1,168 @@
+"""The commands: what they print, what they refuse in one line, and with which exit code."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from services.scoring.commands import FIELDS, main
+from services.scoring.domain import METRICS
+from tests.support.clips import camera, clip, photograph
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("commands")
+    clip(folder / "good.mp4", camera(photograph("astronaut"), frames=8))
+    clip(folder / "short.mp4", camera(photograph("astronaut"), frames=5))
+    clip(folder / "small.mp4", camera(photograph("astronaut"), frames=8, size=(80, 80)))
+    (folder / "pictures").mkdir()
+    for number, picture in enumerate(camera(photograph("astronaut"), frames=6)):
+        Image.fromarray(picture).save(folder / "pictures" / f"{number}.png")
+    Image.fromarray(photograph("astronaut")).save(folder / "face.png")
+    Image.fromarray(photograph("coffee")).save(folder / "cup.png")
+    (folder / "empty.mp4").write_bytes(b"")
+    (folder / "cut.mp4").write_bytes((folder / "good.mp4").read_bytes()[:-3000])
+    (folder / "strict.json").write_text('{"sharpness": {"fail_below": 0.99}}')
+    (folder / "wrong.json").write_text('{"sharpness": {"fail_above": 0.99}}')
+    (folder / "nonsense.json").write_text("[1, 2")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("SCORING_IDENTITY_BACKEND", "RUSHES_FACE_MODELS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+def said(capsys: pytest.CaptureFixture[str], *arguments: object) -> Any:
+    assert main([str(each) for each in arguments]) == 0
+    return json.loads(capsys.readouterr().out)
+
+
+def test_score_as_json_has_every_metric_with_its_unit_and_direction(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    report = said(capsys, "score", folder / "good.mp4", "--identity", folder / "face.png", "--json")
+    assert tuple(report["metrics"]) == tuple(METRICS)
+    assert report["verdict"] == "pass"
+    assert report["metrics"]["sharpness"]["direction"] == "higher"
+    assert report["metrics"]["identity_similarity"]["value"] > 0.9
+    assert "series" not in report["metrics"]["sharpness"]
+
+
+def test_every_json_field_is_explained(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    reports = (
+        said(capsys, "score", folder / "good.mp4", "--identity", folder / "face.png", "--series", "--json"),
+        said(capsys, "compare", folder / "good.mp4", folder / "good.mp4", "--series", "--json"),
+    )
+    for report in reports:
+        fields = {*report} | {key for metric in report["metrics"].values() for key in metric}
+        assert fields - {"width", "height", "not_measurable"} <= set(FIELDS)
+        assert {f"metrics.{name}" for name in report["metrics"]} - {"metrics.psnr_u", "metrics.psnr_v"} <= set(FIELDS)
+
+
+def test_series_have_a_value_for_every_frame(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = said(capsys, "score", folder / "good.mp4", "--series", "--json")
+    for name, first in (("sharpness", 0), ("motion", 1), ("frozen_frames", 1), ("black_frames", 0)):
+        assert [frame for frame, _ in report["metrics"][name]["series"]] == list(range(first, 8))
+    compared = said(capsys, "compare", folder / "good.mp4", folder / "good.mp4", "--series", "--json")
+    assert compared["metrics"]["ssim"]["series"] == [[frame, 1.0] for frame in range(8)]
+    assert compared["metrics"]["psnr_y"]["mean"] is None
+
+
+def test_what_was_expected_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    right = ("--expect-frames", 8, "--expect-fps", 16, "--expect-size", "160x160")
+    good = folder / "good.mp4"
+    assert said(capsys, "score", good, *right, "--json")["metrics"]["matches_request"]["value"] == 1.0
+    wrong = said(capsys, "score", good, *right[:-1], "320x160", "--json")
+    assert wrong["verdict"] == "fail"
+    assert wrong["metrics"]["matches_request"]["note"] == "width 160 instead of 320"
+
+
+def test_gates_of_a_file_replace_the_built_in_ones(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = said(capsys, "score", folder / "good.mp4", "--gates", folder / "strict.json", "--json")
+    assert report["verdict"] == "fail"
+    assert report["quality_score"] <= 0.25
+
+
+def test_a_folder_of_pictures_is_scored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = said(capsys, "score", folder / "pictures", "--fps", 12, "--expect-fps", 12, "--expect-frames", 6, "--json")
+    assert report["metrics"]["matches_request"]["value"] == 1.0
+    assert report["metrics"]["motion"]["value"] > 0
+
+
+def test_of_several_source_images_the_likest_counts(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def similarity(*images: str) -> float:
+        named = [part for image in images for part in ("--identity", folder / image)]
+        report = said(capsys, "score", folder / "good.mp4", *named, "--json")
+        return float(report["metrics"]["identity_similarity"]["value"] or 0)
+
+    assert similarity("face.png", "cup.png") == similarity("face.png") > 0.9
+
+
+def test_the_texts_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["score", str(folder / "good.mp4")]) == 0
+    assert capsys.readouterr().out.startswith("pass, quality 0.")
+    assert main(["compare", str(folder / "good.mp4"), str(folder / "good.mp4")]) == 0
+    assert "8 frames of 160x160, 8 bits, limited range expanded" in capsys.readouterr().out
+    assert main(["identity", str(folder / "face.png"), str(folder / "face.png")]) == 0
+    assert capsys.readouterr().out.startswith("1.0000 (face-region 1)")
+    assert main(["fields"]) == 0
+    assert "ssim_gaussian" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["score", "absent.mp4"], "score: the clip cannot be decoded: the file does not exist"),
+        (["score", "empty.mp4"], "score: the clip cannot be decoded: the file is empty (0 bytes)"),
+        (["score", "cut.mp4"], "score: the clip cannot be decoded: "),
+        (["score", "face.png"], "score: the clip cannot be decoded: "),
+        (["score", "good.mp4", "--identity", "good.mp4"], "score: good.mp4: the picture cannot be read"),
+        (["score", "good.mp4", "--gates", "wrong.json"], "score: wrong.json is not a file of gates: sharpness: higher"),
+        (["score", "good.mp4", "--gates", "nonsense.json"], "score: nonsense.json is not a file of gates: "),
+        (["score", "good.mp4", "--gates", "absent.json"], "score: absent.json cannot be read: "),
+        (["compare", "good.mp4", "short.mp4"], "compare: the reference has 8 frames, the clip 5; --align start"),
+        (["compare", "good.mp4", "small.mp4"], "compare: the reference is 160x160, the clip 80x80; --align size"),
+        (["compare", "good.mp4", "empty.mp4"], "compare: the file is empty (0 bytes)"),
+        (["identity", "face.png"], "identity: two pictures are compared; or ask for --status"),
+        (["identity", "face.png", "absent.png"], "identity: absent.png: the picture cannot be read"),
+    ],
+)
+def test_bad_input_is_one_line_and_exit_code_2(
+    folder: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(folder)
+    assert main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.out == ""
+    assert printed.err.startswith(message)
+    assert printed.err.count("\n") == 1
+
+
+@pytest.mark.parametrize("arguments", [["score"], ["score", "a", "--expect-size", "9"], ["compare", "a"], ["nothing"]])
+def test_wrong_usage_is_one_line_and_exit_code_2(
+    capsys: pytest.CaptureFixture[str], arguments: list[str]
+) -> None:  # fmt: skip
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_status_says_what_compares_and_a_missing_setting(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert said(capsys, "identity", "--status", "--json")["backend"] == "face-region"
+    monkeypatch.setenv("SCORING_IDENTITY_BACKEND", "onnx-pair")
+    status = said(capsys, "identity", "--status", "--json")
+    assert not status["usable"]
+    assert "RUSHES_FACE_MODELS" in status["problem"]
+    assert main(["identity", "a.png", "b.png"]) == 2

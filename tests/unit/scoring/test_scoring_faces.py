@@ -1,0 +1,219 @@
+"""The pair of ONNX files: geometry against independent code, faces of real photographs where the models are here."""
+
+import hashlib
+import sys
+import types
+from pathlib import Path
+from typing import ClassVar
+
+import cv2
+import numpy as np
+import pytest
+from skimage.transform import SimilarityTransform
+
+from services.scoring.adapters.backends import BackendChoice, BackendUnavailable, identity_backend, identity_status
+from services.scoring.adapters.faces import DETECTOR, OnnxPairBackend, verified
+from services.scoring.adapters.insightface_pack import InsightfaceBackend, pack_digest
+from services.scoring.kernels.faces import (
+    ALIGNED,
+    TEMPLATE,
+    aligned,
+    decoded,
+    detector_input,
+    embedding,
+    similarity_transform,
+)
+from tests.support.clips import ASTRONAUT_FACE, photograph
+from tests.support.models import face_models
+
+MODELS = face_models()
+needs_models = pytest.mark.skipif(
+    MODELS is None, reason="no face models: set RUSHES_FACE_MODELS, or put them in ../shared/models"
+)
+
+
+@pytest.fixture(scope="module")
+def pair() -> OnnxPairBackend:
+    assert MODELS is not None
+    return OnnxPairBackend(MODELS)
+
+
+class TestGeometry:
+    @pytest.mark.parametrize("seed", range(5))
+    def test_the_transform_is_the_one_scikit_image_estimates(self, seed: int) -> None:
+        points = TEMPLATE * 2.3 + np.random.default_rng(seed).normal(0, 8, TEMPLATE.shape)
+        wanted = SimilarityTransform.from_estimate(points, TEMPLATE)
+        assert np.allclose(similarity_transform(source=points, target=TEMPLATE), wanted.params[:2], atol=1e-9)
+
+    def test_a_turned_scaled_and_shifted_template_is_brought_back_without_a_mirror(self) -> None:
+        turn = np.deg2rad(37)
+        matrix = 1.7 * np.array([[np.cos(turn), -np.sin(turn)], [np.sin(turn), np.cos(turn)]])
+        there = TEMPLATE @ matrix.T + (50, -20)
+        back = similarity_transform(source=there, target=TEMPLATE)
+        assert np.allclose(there @ back[:, :2].T + back[:, 2], TEMPLATE)
+        mirrored = similarity_transform(source=TEMPLATE * (-1, 1), target=TEMPLATE)
+        assert np.linalg.det(mirrored[:, :2]) > 0
+
+    def test_one_point_five_times_is_no_face(self) -> None:
+        with pytest.raises(ValueError, match="one point"):
+            similarity_transform(source=np.ones((5, 2)), target=TEMPLATE)
+
+    def test_landmarks_on_the_template_leave_the_picture_as_it_is(self) -> None:
+        picture = photograph("astronaut")[:ALIGNED, :ALIGNED]
+        assert np.abs(aligned(rgb=picture, landmarks=TEMPLATE).astype(int) - picture).max() <= 1
+
+    def test_an_embedding_has_length_one_and_averages_the_mirror(self) -> None:
+        assert np.allclose(embedding(rows=np.array([[3.0, 0.0], [0.0, 3.0]])), [0.5**0.5, 0.5**0.5])
+
+    def test_the_detectors_input_is_a_multiple_of_its_stride_and_bgr(self) -> None:
+        picture = np.zeros((50, 1000, 3), np.uint8)
+        picture[..., 0] = 200
+        batch, scale = detector_input(rgb=picture)
+        assert batch.shape == (1, 3, 32, 640)
+        assert scale == 0.64
+        assert (batch[0, 2, :32, :640] == 200).all() and (batch[0, 0] == 0).all()
+
+
+class TestDecoding:
+    """One anchor is set by hand; where it must come out follows from the format."""
+
+    def outputs(self, *cells: tuple[int, int, int, float]) -> dict[str, np.ndarray]:
+        found: dict[str, np.ndarray] = {}
+        for stride in (8, 16, 32):
+            count = (128 // stride) * (64 // stride)
+            for name, size in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10)):
+                found[f"{name}_{stride}"] = np.zeros((1, count, size), np.float32)
+        for stride, column, row, score in cells:
+            anchor = row * (128 // stride) + column
+            found[f"cls_{stride}"][0, anchor] = found[f"obj_{stride}"][0, anchor] = score
+            found[f"bbox_{stride}"][0, anchor] = (0.5, 0.25, np.log(2.0), np.log(4.0))
+            found[f"kps_{stride}"][0, anchor] = np.arange(10) / 10
+        return found
+
+    @pytest.mark.parametrize("stride", [8, 16, 32])
+    def test_box_and_landmarks_of_every_stride(self, stride: int) -> None:
+        (face,) = decoded(outputs=self.outputs((stride, 2, 1, 0.9)), width=128, height=64, threshold=0.6)
+        assert face.score == pytest.approx(0.9)
+        assert face.box == pytest.approx((1.5 * stride, -0.75 * stride, 2 * stride, 4 * stride))
+        assert face.landmarks[0] == pytest.approx((2 * stride, 1.1 * stride))
+        assert face.landmarks[4] == pytest.approx((2.8 * stride, 1.9 * stride))
+
+    def test_of_overlapping_boxes_the_best_stays(self) -> None:
+        outputs = self.outputs((8, 2, 1, 0.7), (8, 3, 1, 0.9), (8, 12, 4, 0.8), (16, 0, 0, 0.5))
+        found = decoded(outputs=outputs, width=128, height=64, threshold=0.6)
+        assert [face.score for face in found] == pytest.approx([0.9, 0.8])
+
+
+@needs_models
+class TestFaces:
+    def test_the_face_is_where_opencvs_own_decoder_finds_it(self, pair: OnnxPairBackend) -> None:
+        """Reference: cv2.FaceDetectorYN on the same file and picture; it prepares its input itself."""
+        assert MODELS is not None
+        picture = photograph("astronaut")
+        detector = cv2.FaceDetectorYN.create(str(MODELS / DETECTOR[0]), "", picture.shape[1::-1], 0.6, 0.3)
+        _, wanted = detector.detect(np.ascontiguousarray(picture[..., ::-1]))
+        found = pair.detected(picture)
+        assert len(found) == len(wanted)
+        assert found[0].box == pytest.approx(tuple(float(v) for v in wanted[0][:4]), abs=0.5)
+        assert found[0].landmarks.ravel() == pytest.approx(wanted[0][4:14], abs=0.5)
+        assert found[0].score == pytest.approx(float(wanted[0][14]), abs=1e-3)
+
+    def test_the_same_face_darker_turned_and_smaller_is_the_same(self, pair: OnnxPairBackend) -> None:
+        picture = photograph("astronaut")
+        tracker = pair.tracker(picture)
+        assert tracker.region.kind == "face"
+        same = tracker.observe(picture)
+        assert same is not None and same.similarity == pytest.approx(1.0, abs=1e-6)
+        turn = cv2.getRotationMatrix2D(ASTRONAUT_FACE, 15, 0.6)
+        changed = (cv2.warpAffine(picture, turn, (512, 512)) * 0.7).astype(np.uint8)
+        seen = tracker.observe(changed)
+        assert seen is not None and seen.similarity > 0.49
+
+    def test_a_cat_and_a_cup_have_no_face(self, pair: OnnxPairBackend) -> None:
+        tracker = pair.tracker(photograph("astronaut"))
+        assert tracker.observe(photograph("coffee")) is None
+        with pytest.raises(ValueError, match="no face"):
+            pair.tracker(photograph("coffee"))
+
+    def test_providers_are_those_of_the_sessions(self, pair: OnnxPairBackend) -> None:
+        assert pair.providers == ["CPUExecutionProvider"]
+        status = identity_status(BackendChoice(name="onnx-pair", models=str(MODELS)))
+        assert status.usable and status.providers == pair.providers
+
+
+class TestFiles:
+    def test_a_file_with_other_bytes_is_refused_with_its_hash(self, tmp_path: Path) -> None:
+        (tmp_path / "model.onnx").write_bytes(b"other")
+        with pytest.raises(BackendUnavailable, match=hashlib.sha256(b"other").hexdigest()):
+            verified(tmp_path, "model.onnx", "0" * 64)
+        assert verified(tmp_path, "model.onnx", hashlib.sha256(b"other").hexdigest()).name == "model.onnx"
+
+    def test_what_is_missing_is_said_and_nothing_else_is_used(self, tmp_path: Path) -> None:
+        with pytest.raises(BackendUnavailable, match=r"yunet_n_dynamic\.onnx cannot be read"):
+            identity_backend(BackendChoice(name="onnx-pair", models=str(tmp_path)))
+        with pytest.raises(BackendUnavailable, match="RUSHES_FACE_MODELS"):
+            identity_backend(BackendChoice(name="onnx-pair", models=None))
+        with pytest.raises(BackendUnavailable, match="no identity back-end 'magic'"):
+            identity_backend(BackendChoice(name="magic", models=str(tmp_path)))
+        assert not identity_status(BackendChoice(name="onnx-pair", models=str(tmp_path))).usable
+
+
+class TestInsightface:
+    def pack(self, folder: Path) -> str:
+        (folder / "models" / "buffalo_l").mkdir(parents=True)
+        (folder / "models" / "buffalo_l" / "w600k.onnx").write_bytes(b"weights")
+        return pack_digest(folder / "models" / "buffalo_l")
+
+    def test_a_pack_that_is_not_there_or_not_trusted_is_never_fetched(self, tmp_path: Path) -> None:
+        with pytest.raises(BackendUnavailable, match="no model pack buffalo_l"):
+            identity_backend(BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l"))
+        digest = self.pack(tmp_path)
+        with pytest.raises(BackendUnavailable, match=digest):
+            identity_backend(
+                BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256="0" * 64)
+            )
+        with pytest.raises(BackendUnavailable, match="SCORING_FACE_PACK"):
+            identity_backend(BackendChoice(name="insightface", models=str(tmp_path), pack="../elsewhere"))
+
+    def test_without_the_package_it_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setitem(sys.modules, "insightface", None)
+        with pytest.raises(BackendUnavailable, match="insightface is not installed"):
+            identity_backend(
+                BackendChoice(
+                    name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256=self.pack(tmp_path)
+                )
+            )
+
+    def test_its_faces_are_compared_by_cosine_and_the_licence_is_named(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """With a stand-in of the package's own shape: it cannot be installed here."""
+
+        class Analysis:
+            models: ClassVar[dict[str, object]] = {}
+
+            def __init__(self, **options: object) -> None:
+                assert options["root"] == str(tmp_path) and options["name"] == "buffalo_l"
+
+            def prepare(self, **options: object) -> None:
+                pass
+
+            def get(self, bgr: np.ndarray) -> list[types.SimpleNamespace]:
+                level = float(bgr[0, 0, 0])
+                vector = np.array([np.cos(level), np.sin(level)])
+                return [types.SimpleNamespace(bbox=np.array([10.0, 20.0, 40.0, 60.0]), normed_embedding=vector)]
+
+        application = types.SimpleNamespace(FaceAnalysis=Analysis)
+        monkeypatch.setitem(sys.modules, "insightface", types.ModuleType("insightface"))
+        monkeypatch.setitem(sys.modules, "insightface.app", application)
+        backend = identity_backend(
+            BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256=self.pack(tmp_path))
+        )
+        assert isinstance(backend, InsightfaceBackend)
+        assert backend.version.startswith("buffalo_l-")
+        assert "non-commercial research" in backend.notice
+        tracker = backend.tracker(np.zeros((100, 100, 3), np.uint8))
+        seen = tracker.observe(np.ones((100, 100, 3), np.uint8))
+        assert seen is not None
+        assert seen.similarity == pytest.approx(np.cos(1.0))
+        assert seen.region == (10, 20, 30, 40)

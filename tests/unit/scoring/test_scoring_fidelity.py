@@ -1,0 +1,120 @@
+"""Full-reference kernels against independent implementations, on real and random planes of odd sizes."""
+
+import math
+
+import av
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from skimage.metrics import mean_squared_error, structural_similarity
+
+from services.scoring.kernels.fidelity import expanded, mae, mse, psnr, squared_error_cells
+from services.scoring.kernels.luma import luma
+from services.scoring.kernels.ssim import Plane, gaussian_ssim_map, ssim, ssim_map
+from tests.support.clips import photograph
+
+PAIRS = ("astronaut", "chelsea", "coffee", "rocket")
+GAUSSIAN = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
+
+
+def pair(name: str, dtype: type) -> tuple[Plane, Plane, int]:
+    """A photograph and a noisy, blurred copy of it, at 8 bits or at 10; an odd size."""
+    bits = 8 if dtype is np.uint8 else 10
+    top = (1 << bits) - 1
+    grey = luma(rgb=photograph(name))[:301, :253].astype(np.float64) * (top / 255)
+    noise = np.random.default_rng(3).normal(0, top / 50, grey.shape)
+    other = np.clip(cv2.GaussianBlur(grey, (0, 0), 1.0) + noise, 0, top)
+    return np.rint(grey).astype(dtype), np.rint(other).astype(dtype), top
+
+
+class TestSsim:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("name", PAIRS)
+    def test_both_variants_are_those_of_scikit_image(self, name: str, dtype: type) -> None:
+        one, two, top = pair(name, dtype)
+        wanted, full = structural_similarity(one, two, data_range=top, full=True)
+        assert ssim(first=one, second=two, data_range=top) == pytest.approx(wanted, abs=1e-12)
+        assert np.abs(ssim_map(first=one, second=two, data_range=top) - full[3:-3, 3:-3]).max() < 1e-10
+        wanted, full = structural_similarity(one, two, data_range=top, full=True, **GAUSSIAN)
+        found = gaussian_ssim_map(first=one, second=two, data_range=top)
+        assert float(found.mean()) == pytest.approx(wanted, abs=1e-11)
+        assert np.abs(found - full[5:-5, 5:-5]).max() < 1e-8
+
+    @settings(max_examples=60, deadline=None)
+    @given(
+        pictures=st.tuples(st.integers(11, 40), st.integers(11, 40)).flatmap(
+            lambda shape: st.tuples(arrays(np.uint8, shape), arrays(np.uint8, shape))
+        )
+    )
+    def test_on_any_pixels_of_any_size(self, pictures: tuple[Plane, Plane]) -> None:
+        one, two = pictures
+        assert ssim(first=one, second=two) == pytest.approx(structural_similarity(one, two), abs=1e-8)
+        wanted = structural_similarity(one, two, **GAUSSIAN)
+        assert float(gaussian_ssim_map(first=one, second=two).mean()) == pytest.approx(wanted, abs=1e-8)
+
+    @pytest.mark.parametrize("level", [0, 1, 128, 254])
+    def test_flat_frames_are_exact_at_every_brightness(self, level: int) -> None:
+        flat = np.full((75, 101), level, np.uint8)
+        speckled = flat.copy()
+        speckled[::7, ::5] += 1
+        assert ssim(first=flat, second=speckled) == pytest.approx(structural_similarity(flat, speckled), abs=1e-8)
+        wanted = structural_similarity(flat, speckled, **GAUSSIAN)
+        assert float(gaussian_ssim_map(first=flat, second=speckled).mean()) == pytest.approx(wanted, abs=1e-8)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_equal_planes_are_exactly_one_and_order_does_not_matter(self, dtype: type) -> None:
+        one, two, top = pair("coffee", dtype)
+        assert ssim(first=one, second=one, data_range=top) == 1.0
+        assert (gaussian_ssim_map(first=one, second=one, data_range=top) == 1.0).all()
+        forth = ssim(first=one, second=two, data_range=top)
+        assert forth == ssim(first=two, second=one, data_range=top)
+        assert ssim_map(first=one, second=two, data_range=top).mean() == pytest.approx(forth, abs=1e-14)
+
+    def test_other_shapes_and_kinds_are_refused(self) -> None:
+        small = np.zeros((10, 40), np.uint8)
+        with pytest.raises(ValueError, match="at least 11x11"):
+            gaussian_ssim_map(first=small, second=small)
+        with pytest.raises(ValueError, match="8 or 16 bits"):
+            ssim(first=small, second=small.astype(np.uint16))
+
+
+class TestErrors:
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    def test_against_scikit_image_and_opencv(self, dtype: type) -> None:
+        one, two, top = pair("chelsea", dtype)
+        assert mse(first=one, second=two) == pytest.approx(mean_squared_error(one, two), rel=1e-12)
+        assert mae(first=one, second=two) == pytest.approx(cv2.norm(one, two, cv2.NORM_L1) / one.size, rel=1e-12)
+        found = psnr(squared_error=mse(first=one, second=two), data_range=top)
+        assert found == pytest.approx(cv2.PSNR(one, two, R=top), abs=1e-9)
+
+    def test_equal_planes_have_no_error_and_an_infinite_ratio(self) -> None:
+        one, _, top = pair("rocket", np.uint8)
+        assert mse(first=one, second=one) == mae(first=one, second=one) == 0.0
+        assert psnr(squared_error=0.0, data_range=top) == math.inf
+
+    def test_the_cell_that_differs_is_the_one_that_is_found(self) -> None:
+        one, _, _ = pair("rocket", np.uint8)
+        two = one.copy()
+        two[-20:, :20] ^= 128
+        cells = squared_error_cells(first=one, second=two)
+        assert divmod(int(np.argmax(cells)), 8) == (7, 0)
+
+
+class TestRange:
+    def test_every_level_of_luma_becomes_what_ffmpegs_gray_says(self) -> None:
+        """`ffmpeg -pix_fmt gray` on limited-range YUV, here through the same library."""
+        levels = np.tile(np.arange(256, dtype=np.uint8), (16, 1))
+        frame = av.VideoFrame.from_ndarray(np.concatenate([levels, np.full((8, 256), 128, np.uint8)]), "yuv420p")
+        assert (expanded(plane=levels, bits=8, chroma=False) == frame.to_ndarray(format="gray")).all()
+
+    @pytest.mark.parametrize("bits", [8, 10])
+    def test_the_ends_of_the_limited_range_become_the_ends_of_the_full_one(self, bits: int) -> None:
+        step, top = 1 << (bits - 8), (1 << bits) - 1
+        dtype = np.uint8 if bits == 8 else np.uint16
+        ends = np.array([[0, 16, 235, 255]], dtype) * step
+        assert expanded(plane=ends.astype(dtype), bits=bits, chroma=False).tolist() == [[0, 0, top, top]]
+        middle = np.array([[128 * step]], dtype)
+        assert expanded(plane=middle, bits=bits, chroma=True).tolist() == [[128 * step]]
