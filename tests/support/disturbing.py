@@ -143,14 +143,18 @@ def _frame_digest(player: Player, scene: int, position: int) -> str:
 
 
 def adoption_problems(disturber: Disturber) -> list[Json]:
-    """Jobs that are done without exactly one adopted attempt, or whose clip was not said exactly once."""
+    """Jobs that are done without exactly one adopted attempt, or whose clip was not said exactly once.
+
+    A promoted shot says its job's clip again, as another scene's segment: that is another fact.
+    """
     return disturber.query(
         """
         SELECT j.id,
                (SELECT count(*) FROM dispatch.generation_attempts a
                 WHERE a.job_id = j.id AND a.state = 'adopted') AS adopted,
                (SELECT count(*) FROM dispatch.outbox o
-                WHERE o.aggregatetype = 'segment.generated' AND (o.payload ->> 'job_id')::bigint = j.id) AS said
+                WHERE o.aggregatetype = 'segment.generated' AND (o.payload ->> 'job_id')::bigint = j.id
+                  AND (o.payload ->> 'segment_id')::bigint = j.segment_id) AS said
         FROM dispatch.generation_jobs j WHERE j.state = 'done'
         """
     )
