@@ -38,6 +38,8 @@ Reason = Literal["malformed", "unknown_type", "handler_error", "fact_never_came"
 
 LIMIT_WINDOW_SECONDS = 3600
 
+PARKED = "parked"
+
 
 class Outcome(Enum):
     DONE = auto()
@@ -79,6 +81,10 @@ class Delivery:
 
     async def take(self, message: Message) -> Outcome:
         """Never raises, but for cancellation."""
+        outcome, _ = await self._take(message)
+        return outcome
+
+    async def _take(self, message: Message) -> tuple[Outcome, str]:
         try:
             outcome, result = await self._attempt(message)
         except Exception as error:
@@ -86,7 +92,7 @@ class Delivery:
                 logger.exception("the delivery itself failed; will try again", extra=_where(message))
             outcome, result = Outcome.AGAIN, "transient"
         EVENTS_HANDLED.labels(topic=message.topic, outcome=result).inc()
-        return outcome
+        return outcome, result
 
     async def _attempt(self, message: Message) -> tuple[Outcome, str]:
         try:
@@ -97,7 +103,7 @@ class Delivery:
             return Outcome.DONE, "duplicate"
         except NotYetKnown as missing:
             await self._parking.park(message, fact=missing.fact)
-            return Outcome.DONE, "parked"
+            return Outcome.DONE, PARKED
         except MalformedEvent as error:
             return await self._dead_letter(message, "malformed", error)
         except Exception as error:
@@ -128,19 +134,18 @@ class Delivery:
             correlation.reset(token)
 
     async def replay_parked(self) -> bool:
-        """Try the parked messages that are due, and give up those past their deadline. True when there was one."""
+        """Try the parked messages that are due, and give up those past their deadline. True when there was one.
+
+        What was handled, ignored or dead-lettered waits no longer; what still misses its fact is parked again.
+        """
         due = await self._parking.due(self._now())
         for parked in due:
-            outcome = await self.take(parked.message)
-            if outcome is Outcome.DONE and parked.deadline_at <= self._now():
-                await self._give_up(parked.event_id, parked.message, parked.fact)
+            outcome, result = await self._take(parked.message)
+            if result == PARKED and parked.deadline_at <= self._now():
+                outcome, result = await self._dead_letter(parked.message, "fact_never_came", NotYetKnown(parked.fact))
+            if outcome is Outcome.DONE and result != PARKED:
+                await self._parking.remove(parked.event_id)
         return bool(due)
-
-    async def _give_up(self, event_id: UUID, message: Message, fact: str) -> None:
-        if await self._parking.holds(event_id):
-            never_came = NotYetKnown(fact)
-            await self._dead_letter(message, "fact_never_came", never_came)
-            await self._parking.remove(event_id)
 
     async def _dead_letter(self, message: Message, reason: Reason, error: Exception) -> tuple[Outcome, str]:
         """Keep the message for a person; the record and the letter leave in one transaction."""

@@ -77,9 +77,6 @@ class Parking:
             for row in rows
         ]
 
-    async def holds(self, event_id: UUID) -> bool:
-        return bool(await self._database.fetchval("SELECT 1 FROM parked_events WHERE event_id = $1", event_id))
-
     async def remove(self, event_id: UUID) -> None:
         await self._database.pool.execute("DELETE FROM parked_events WHERE event_id = $1", event_id)
 

@@ -308,3 +308,39 @@ async def test_a_rolled_back_transaction_says_nothing(stage: Stage) -> None:
             await tx.emit(progress(1))
             raise ZeroDivisionError
     assert await stage.database.fetchval("SELECT count(*) FROM outbox") == 0
+
+
+async def test_a_parked_event_that_fails_when_replayed_is_dead_lettered_and_not_parked_any_longer(stage: Stage) -> None:
+    attempts: list[int] = []
+
+    async def need(event: CharacterUpdated, _: Cause) -> None:
+        attempts.append(event.character_id)
+        if len(attempts) == 1:
+            raise NotYetKnown(f"project:{event.project_id}")
+        raise ZeroDivisionError
+
+    stage.consumer.on(topics.CHARACTER_UPDATED, need)
+    async with stage.running():
+        await stage.send(character(1))
+        await until(lambda: _counts(stage.database, "parked_events", 1))
+        await stage.database.pool.execute("UPDATE parked_events SET replay_at = now() - interval '1 second'")
+        await stage.delivery.replay_parked()
+        (letter,) = await stage.read(topics.dead_letter_topic(SERVICE), 1)
+    assert orjson.loads(letter.value)["reason"] == "handler_error"
+    assert await _counts(stage.database, "parked_events", 0)
+
+
+async def test_a_parked_event_that_is_ignored_when_replayed_is_not_parked_any_longer(stage: Stage) -> None:
+    async def ignore_later(event: CharacterUpdated, _: Cause) -> None:
+        stage.handled.append(event.character_id)
+        if len(stage.handled) == 1:
+            raise NotYetKnown(f"project:{event.project_id}")
+
+    stage.consumer.on(topics.CHARACTER_UPDATED, ignore_later)
+    async with stage.running():
+        await stage.send(character(1))
+        await until(lambda: _counts(stage.database, "parked_events", 1))
+        await stage.database.pool.execute("UPDATE parked_events SET replay_at = now() - interval '1 second'")
+        await stage.delivery.replay_parked()
+    assert await _counts(stage.database, "parked_events", 0)
+    assert await stage.database.fetchval("SELECT count(*) FROM dead_letters") == 0
