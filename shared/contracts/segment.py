@@ -59,6 +59,9 @@ class SegmentGenerated(Event):
     server: str
     queued_seconds: float = Field(ge=0)
     render_seconds: float = Field(ge=0)
+    repair_id: UUID | None = Field(
+        default=None, description="of a candidate made by repairing a seam; job and server are those of its original"
+    )
     generated_at: Instant
 
     def establishes(self) -> tuple[str, ...]:
@@ -89,6 +92,7 @@ class ActivationReason(StrEnum):
     GENERATED = "generated"
     REGENERATED = "regenerated"
     REVERTED = "reverted"
+    REPAIRED = "repaired"
 
 
 class SegmentActivated(Event):
@@ -103,6 +107,7 @@ class SegmentActivated(Event):
     previous_segment_id: SegmentId | None
     clip_sha256: Sha256
     reason: ActivationReason
+    repair_id: UUID | None = Field(default=None, description="of the repair that made it; only when repaired")
 
 
 class BrokenHandover(Contract):

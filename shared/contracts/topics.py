@@ -10,6 +10,7 @@ from typing import Any, Generic, TypeVar
 
 from shared.contracts.asset import AssetRollbackRejected, AssetRollbackRequested, AssetUpdated, AssetVersionPublished
 from shared.contracts.base import Event
+from shared.contracts.boundary import BoundaryChecked, BoundaryRepairRejected, BoundarySmoothed
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
 from shared.contracts.dead_letter import DeadLettered
 from shared.contracts.generation import GenerationCancelRequested, GenerationProgressed, GenerationRequested
@@ -236,6 +237,30 @@ SEGMENT_SCORED = Topic(
     producers=("scoring",),
     consumers=("dispatch", "regression"),
     description="metrics, gates and comparison of a clip, or why there are none",
+)
+
+BOUNDARY_CHECKED = Topic(
+    name="boundary.checked",
+    event=BoundaryChecked,
+    producers=("smoothing",),
+    consumers=(),
+    description="the seam between two current versions was measured",
+)
+
+BOUNDARY_SMOOTHED = Topic(
+    name="boundary.smoothed",
+    event=BoundarySmoothed,
+    producers=("smoothing",),
+    consumers=(),
+    description="a repair was made: one or two candidate clips",
+)
+
+BOUNDARY_REPAIR_REJECTED = Topic(
+    name="boundary.repair_rejected",
+    event=BoundaryRepairRejected,
+    producers=("smoothing", "dispatch"),
+    consumers=(),
+    description="a repair that will not become current, and why",
 )
 
 REGRESSION_PROGRESSED = Topic(
