@@ -1,0 +1,48 @@
+"""How like the character's source images a clip's face, or region, is."""
+
+from collections.abc import Mapping, Sequence
+
+from services.scoring.adapters.identity import IdentityTracker
+from services.scoring.domain import Reading
+from services.scoring.workers.meters.series import Series, mean
+from services.scoring.workers.meters.views import View
+
+
+class IdentityMeter:
+    """Similarity of the character's region. Frames without the region count as 0 once it was seen anywhere in the clip:
+    a face that leaves must not raise the mean."""
+
+    def __init__(self, *, tracker: IdentityTracker, further: Sequence[IdentityTracker] = ()) -> None:
+        self._trackers = (tracker, *further)
+        self.region = tracker.region
+        self._series = Series(highest_is_worst=False)
+        self._seen = 0
+
+    def feed(self, frame: View) -> None:
+        sightings = [tracker.observe(frame.rgb) for tracker in self._trackers]
+        sighting = max((s for s in sightings if s is not None), key=lambda s: s.similarity, default=None)
+        if sighting is None:
+            self._series.add(frame.index, 0.0)
+            return
+        self._seen += 1
+        self._series.add(frame.index, sighting.similarity, sighting.region)
+
+    def readings(self) -> tuple[Reading, ...]:
+        if not self._seen:
+            reason = "the character's region is in none of the frames"
+            return (Reading(metric="identity_similarity", not_measurable=reason),)
+        worst_frame, worst_value = self._series.worst()
+        return (
+            Reading(
+                metric="identity_similarity",
+                value=mean(self._series.values),
+                worst_frame=worst_frame,
+                worst_value=worst_value,
+                worst_region=self._series.worst_region,
+                details={"presence": self._seen / len(self._series.values)},
+                note=None if self.region.kind == "face" else "no face in the source image: its middle is compared",
+            ),
+        )
+
+    def series(self) -> Mapping[str, list[tuple[int, float]]]:
+        return {"identity_similarity": self._series.pairs()}
