@@ -1,13 +1,17 @@
-"""A folder of PNG pictures as a clip: in the order of their names, with digits read as numbers."""
+"""A folder of PNG pictures as a clip: in the order of their names, with digits read as numbers.
+
+A folder says neither a frame rate nor a sound. Pictures count with 8 bits per channel, whatever the file has;
+transparency is dropped.
+"""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from shared.video.decode import DEFAULT_LIMITS, Frame, VideoError, VideoInfo, VideoLimits
+from shared.video.decode import DEFAULT_LIMITS, Frame, Rgb, VideoError, VideoInfo, VideoLimits
 
 
 def is_sequence(path: Path) -> bool:
@@ -25,7 +29,7 @@ def picture_files(folder: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> list
 
 
 def probe_pictures(folder: Path, *, fps: float, limits: VideoLimits = DEFAULT_LIMITS) -> VideoInfo:
-    """Facts from the first picture's header and the number of files; a folder does not say its rate."""
+    """Facts from the first picture and the number of files; the rate is what the caller says it is."""
     files = picture_files(folder, limits=limits)
     rgb = _picture(files[0], limits)
     return VideoInfo(
@@ -36,22 +40,33 @@ def probe_pictures(folder: Path, *, fps: float, limits: VideoLimits = DEFAULT_LI
 
 def iter_pictures(folder: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Frame]:
     """One at a time, all of one size. Raises VideoError when a picture is reached that cannot be used."""
-    size: tuple[int, ...] | None = None
-    for index, file in enumerate(picture_files(folder, limits=limits)):
-        rgb = _picture(file, limits)
-        size = size or rgb.shape
-        if rgb.shape != size:
-            raise VideoError(f"{file.name} is {rgb.shape[1]}x{rgb.shape[0]}, the first picture {size[1]}x{size[0]}")
+    files = picture_files(folder, limits=limits)
+    for index, rgb in enumerate(read_pictures(files, limits=limits)):
         yield Frame(index=index, rgb=rgb)
 
 
-def _picture(file: Path, limits: VideoLimits) -> "np.ndarray[tuple[int, int, int], np.dtype[np.uint8]]":
+def read_pictures(files: Sequence[Path], *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Rgb]:
+    """Some of a folder's pictures, one at a time; the others are not opened. Raises VideoError as `iter_pictures`."""
+    size: tuple[int, ...] | None = None
+    for file in files:
+        rgb = _picture(file, limits)
+        size = size or rgb.shape
+        if rgb.shape != size:
+            raise VideoError(
+                f"the frame size changes: {file.name} is {rgb.shape[1]}x{rgb.shape[0]}, the first picture "
+                f"{size[1]}x{size[0]}"
+            )
+        yield rgb
+
+
+def _picture(file: Path, limits: VideoLimits) -> Rgb:
     try:
         with Image.open(file, formats=("PNG",)) as image:
             if image.width * image.height > limits.max_pixels:
                 raise VideoError(f"{file.name} is {image.width}x{image.height}, which is too large")
-            if image.mode.startswith(("I", "F")):
-                raise VideoError(f"{file.name} has 16 bits per channel; PNG sequences are read with 8")
+            if image.mode.startswith("I"):  # 16-bit grey: converting it to RGB would clip it at 255
+                grey = (np.asarray(image) >> 8).astype(np.uint8)
+                return np.repeat(grey[..., None], 3, axis=2)
             return np.asarray(image.convert("RGB"), dtype=np.uint8)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise VideoError(f"{file.name} is not a readable PNG picture") from error

@@ -11,35 +11,41 @@ from av.container import InputContainer, OutputContainer
 from av.error import FFmpegError
 from av.packet import Packet
 
-from services.smoothing.adapters.sequences import is_sequence, sequence_facts, sequence_files, sequence_frames
 from shared.video.decode import Rgb, VideoError
 from shared.video.encode import EncodeError, encode_h264
 from shared.video.ends import ClipFacts, facts, first_frames, last_frames
+from shared.video.pictures import is_sequence, picture_files, probe_pictures, read_pictures
 
 __all__ = ["EncodeError", "VideoError", "clip_facts", "head", "is_sequence", "kept_frames", "tail", "write_repaired"]
+
+SEQUENCE_FPS = Fraction(24)
+"""Of a repaired folder of pictures, unless the clip that it meets says otherwise."""
 
 REPAIRED_CRF = 12
 """Below the 18 of a first encode: a repaired clip is a second generation and must not look like one."""
 
 
 def clip_facts(path: Path) -> ClipFacts:
-    return sequence_facts(path) if is_sequence(path) else facts(path)
+    if not is_sequence(path):
+        return facts(path)
+    found = probe_pictures(path, fps=float(SEQUENCE_FPS))
+    return ClipFacts(width=found.width, height=found.height, fps=SEQUENCE_FPS, has_audio=False)
 
 
 def head(path: Path, *, count: int) -> Iterator[Rgb]:
     """The first frames, upright; nothing after them is decoded."""
-    return sequence_frames(sequence_files(path)[:count]) if is_sequence(path) else first_frames(path, count=count)
+    return read_pictures(picture_files(path)[:count]) if is_sequence(path) else first_frames(path, count=count)
 
 
 def tail(path: Path, *, count: int) -> Iterator[Rgb]:
     """The last frames, upright; decoding starts at the keyframe before them."""
-    return sequence_frames(sequence_files(path)[-count:]) if is_sequence(path) else last_frames(path, count=count)
+    return read_pictures(picture_files(path)[-count:]) if is_sequence(path) else last_frames(path, count=count)
 
 
 def kept_frames(path: Path, *, skip: int = 0, drop: int = 0) -> Iterator[Rgb]:
     """All frames but the first `skip` and the last `drop`; holds drop + 1 frames at a time."""
     waiting: deque[Rgb] = deque()
-    everything = sequence_frames(sequence_files(path)) if is_sequence(path) else first_frames(path)
+    everything = read_pictures(picture_files(path)) if is_sequence(path) else first_frames(path)
     for index, frame in enumerate(everything):
         if index < skip:
             continue

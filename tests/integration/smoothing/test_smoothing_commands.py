@@ -264,7 +264,7 @@ class TestSequences:
 
     @pytest.mark.parametrize(
         ("content", "line"),
-        [({}, "the folder has no PNG files"), ({"1.png": b"x"}, "1.png is not a readable PNG file")],
+        [({}, "the folder has no PNG pictures"), ({"1.png": b"x"}, "1.png is not a readable PNG picture")],
     )
     def test_a_folder_that_is_no_sequence_is_one_line_and_exit_code_2(
         self, content: dict[str, bytes], line: str, colour: tuple[Path, Path], tmp_path: Path,
