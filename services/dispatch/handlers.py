@@ -65,9 +65,9 @@ class Handlers:
         await self._requests.cancel(event, cause)
 
     async def segment_scored(self, event: SegmentScored, cause: Cause) -> None:
-        """Keep verdict and quality with the clip. For a deleted segment, or one with another clip: nothing.
+        """Keep every gate's outcome with the clip. For a deleted segment, or one with another clip: nothing.
 
-        Two scores of one clip may change places; scoring's own tables say which is newer, here the last one stays.
+        Stale: an older sequence of the same segment changes nothing.
         """
         await self._reviews.scored(event, cause)
 

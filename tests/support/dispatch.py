@@ -58,6 +58,7 @@ from shared.contracts.character import CharacterUpdated
 from shared.contracts.generation import GenerationRequested, SegmentOrder
 from shared.contracts.project import ProjectUpdated
 from shared.contracts.scene_type import SceneTypeUpdated
+from shared.contracts.scoring import SegmentScored
 from shared.contracts.topics import topic_of
 from shared.contracts.types import (
     AssetId,
@@ -209,6 +210,31 @@ async def said(database: Database, topic: str) -> list[dict[str, Any]]:
     """The payloads in the outbox, in the order in which they were said."""
     rows = await database.fetch("SELECT payload FROM outbox WHERE type = $1 ORDER BY seq", topic)
     return [row["payload"] for row in rows]
+
+
+def score(generated: Mapping[str, Any], *, verdict: str = "pass", **changes: Any) -> SegmentScored:
+    """What scoring says of a clip that was said to be generated: its sharpness has this verdict, its flicker passes."""
+    value, limit = {"pass": (0.4, None), "warn": (0.12, 0.15), "fail": (0.03, 0.08)}[verdict]
+    gates = [
+        {"metric": "sharpness", "verdict": verdict, "value": value, "limit": limit, "message": f"sharpness {value}"},
+        {"metric": "flicker", "verdict": "pass", "value": 0.001, "limit": None, "message": "flicker 0.001"},
+    ]
+    return SegmentScored.model_validate(
+        {name: generated[name] for name in SegmentScored.model_fields if name in generated}
+        | {
+            "clip_sha256": generated["clip"]["sha256"],
+            "metric_suite_version": "1",
+            "identity_backend": {"name": "appearance", "version": "1", "is_identity": False},
+            "status": "measured",
+            "metrics": {},
+            "gates": gates,
+            "gate_verdict": verdict,
+            "quality_score": 0.5,
+            "measure_seconds": 0,
+            "sequence": 1,
+        }
+        | changes
+    )
 
 
 @dataclass(slots=True)

@@ -14,7 +14,7 @@ from services.dispatch.domain.timeline import Outcome
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.store import Store
 from shared.contracts.segment import ReviewDecision
-from shared.contracts.types import EnvironmentFingerprint, RenderFailure, RenderParameters
+from shared.contracts.types import EnvironmentFingerprint, GateVerdict, RenderFailure, RenderParameters
 from shared.http import RequestModel, ResponseModel
 
 
@@ -59,10 +59,20 @@ class ActivationResponse(ResponseModel):
     became_fresh: list[int]
 
 
+class GateResponse(ResponseModel):
+    """`limit`: the one that was crossed; null where none was, or the metric could not be measured."""
+
+    verdict: GateVerdict
+    value: float | None
+    limit: float | None
+    message: str
+
+
 class SegmentResponse(ResponseModel):
     """One version of one position. `requested_parameters` are full-tier, `parameters` what was really rendered.
 
-    `is_stale`: something before it changed, and it was not approved or rendered again since.
+    `is_stale`: something before it changed, and it was not approved or rendered again since. `gates`, by metric: how
+    its clip did under the quality gates; null while it has no score. `not_measurable`: why it cannot have one.
     """
 
     id: int
@@ -96,6 +106,10 @@ class SegmentResponse(ResponseModel):
     failure: RenderFailure | None
     gate_verdict: str | None
     quality_score: float | None
+    gates: dict[str, GateResponse] | None
+    not_measurable: str | None
+    metric_suite_version: str | None
+    identity_backend: str | None
     is_locked: bool
     stale_causes: list[StaleCause]
     stale_revision: int

@@ -157,6 +157,23 @@ class Render:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Score:
+    """What scoring said of a clip. `gates`: metric -> verdict, value, crossed limit, message.
+
+    `not_measurable`: why no metric could be measured; its verdict is a fail then. `sequence`: among the scores of one
+    segment, later ones are higher.
+    """
+
+    gate_verdict: str
+    quality_score: float | None
+    gates: Mapping[str, Json]
+    not_measurable: str | None
+    metric_suite_version: str
+    identity_backend: str
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """One version of one position. `clip` and what belongs to it are set when it is generated."""
 
@@ -200,6 +217,10 @@ class Segment:
     may_overwrite: bool
     activation: Json | None
     cascade_id: int | None
+    gates: Mapping[str, Json] | None
+    identity_backend: str | None
+    not_measurable: str | None
+    score_sequence: int
 
     @property
     def version(self) -> int:

@@ -1,7 +1,7 @@
 """What people and scores say about a segment."""
 
 from services.dispatch.domain.errors import NotFound
-from services.dispatch.domain.scenes import Review, Segment
+from services.dispatch.domain.scenes import Review, Score, Segment
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from shared.cause import Cause
@@ -57,14 +57,19 @@ class ReviewOperations:
         return reviewed
 
     async def scored(self, event: SegmentScored, cause: Cause) -> None:
-        """Keep the gates' verdict beside the clip it is about."""
+        """Keep the gates' outcomes beside the clip they are about."""
         async with self._store.transaction(cause) as tx:
             await self._store.lock_scene_of_segment(tx, event.segment_id)
-            await self._store.save_score(
-                tx,
-                event.segment_id,
-                clip_sha256=event.clip_sha256,
-                gate_verdict=event.gate_verdict.value,
-                quality_score=event.quality_score,
-                metric_suite_version=event.metric_suite_version,
-            )
+            await self._store.save_score(tx, event.segment_id, score_of(event), clip_sha256=event.clip_sha256)
+
+
+def score_of(event: SegmentScored) -> Score:
+    return Score(
+        gate_verdict=event.gate_verdict.value,
+        quality_score=event.quality_score,
+        gates={gate.metric: gate.model_dump(mode="json", exclude={"metric"}) for gate in event.gates},
+        not_measurable=event.not_measurable,
+        metric_suite_version=event.metric_suite_version,
+        identity_backend=event.identity_backend.name,
+        sequence=event.sequence,
+    )

@@ -14,6 +14,7 @@ from services.dispatch.domain.scenes import (
     Scene,
     SceneDraft,
     SceneState,
+    Score,
     Segment,
     SegmentPlan,
     SegmentState,
@@ -260,28 +261,28 @@ class SceneStore(BaseStore):
             scene_id,
         )
 
-    async def save_score(
-        self,
-        tx: Transaction,
-        segment_id: int,
-        *,
-        clip_sha256: str,
-        gate_verdict: str,
-        quality_score: float | None,
-        metric_suite_version: str,
-    ) -> None:
-        """Nothing happens when the segment is gone or has another clip by now."""
-        await tx.connection.execute(
+    async def save_score(self, tx: Transaction, segment_id: int, score: Score, *, clip_sha256: str) -> bool:
+        """False, and nothing happens, when the segment is gone, has another clip, or has a newer score."""
+        saved = await tx.connection.fetchval(
             """
-            UPDATE segments SET gate_verdict = $3, quality_score = $4, metric_suite_version = $5
-            WHERE id = $1 AND clip_sha256 = $2
+            UPDATE segments
+            SET gate_verdict = $3, quality_score = $4, metric_suite_version = $5, gates = $6, identity_backend = $7,
+                not_measurable = $8, score_sequence = $9
+            WHERE id = $1 AND clip_sha256 = $2 AND score_sequence <= $9
+            RETURNING 1
             """,
             segment_id,
             clip_sha256,
-            gate_verdict,
-            quality_score,
-            metric_suite_version,
+            score.gate_verdict,
+            score.quality_score,
+            score.metric_suite_version,
+            dict(score.gates),
+            score.identity_backend,
+            score.not_measurable,
+            score.sequence,
         )
+        if saved is None:
+            return False
         await tx.connection.execute(
             """
             UPDATE test_shots AS shot SET quality_score = segment.quality_score, gate_verdict = segment.gate_verdict
@@ -289,6 +290,7 @@ class SceneStore(BaseStore):
             """,
             segment_id,
         )
+        return True
 
     async def save_review(
         self, tx: Transaction, segment_id: int, *, review: Review, note: str, reviewed_by: str, now: datetime

@@ -255,7 +255,8 @@ class ShotStore(BaseStore):
                 job_id = source.job_id, attempt = source.attempt, prompt_id = source.prompt_id,
                 server = source.server, queued_seconds = 0, render_seconds = 0, generated_at = $3,
                 gate_verdict = source.gate_verdict, quality_score = source.quality_score,
-                metric_suite_version = source.metric_suite_version
+                metric_suite_version = source.metric_suite_version, gates = source.gates,
+                identity_backend = source.identity_backend, not_measurable = source.not_measurable
             FROM segments AS source WHERE target.id = $1 AND source.id = $2
             """,
             segment_id,
