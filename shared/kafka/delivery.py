@@ -10,6 +10,8 @@
 import logging
 import traceback
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from enum import Enum, auto
 from typing import Any, Literal, TypeVar
 from uuid import UUID
@@ -37,8 +39,19 @@ Handler = Callable[[E, Cause], Awaitable[None]]
 Reason = Literal["malformed", "unknown_type", "handler_error", "fact_never_came"]
 
 LIMIT_WINDOW_SECONDS = 3600
+STOP_FORGOTTEN_AFTER = timedelta(minutes=1)
 
 PARKED = "parked"
+
+
+class UnknownType(Exception):
+    """A well-formed envelope of an event that does not belong on this topic."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Stop:
+    reason: str
+    at: datetime
 
 
 class Outcome(Enum):
@@ -65,7 +78,7 @@ class Delivery:
         self._dead_letter_limit = dead_letter_limit
         self._now = now
         self._handlers: dict[str, tuple[Topic[Any], Handler[Any]]] = {}
-        self.stopped_because: str | None = None
+        self._stops: dict[tuple[str, int], _Stop] = {}
 
     def on(self, topic: Topic[E], handler: Handler[E]) -> None:
         """Register the one handler of a topic. Raises ValueError unless this service is among the topic's consumers."""
@@ -74,6 +87,16 @@ class Delivery:
         if topic.name in self._handlers:
             raise ValueError(f"{topic.name} has a handler already")
         self._handlers[topic.name] = (topic, handler)
+
+    @property
+    def stopped_because(self) -> str | None:
+        """Of the partitions that stand still, the first one's reason.
+
+        A partition that is still ours comes back to its message every few seconds; one that was not heard of for a
+        minute has gone to another instance, which says so itself.
+        """
+        heard_since = self._now() - STOP_FORGOTTEN_AFTER
+        return next((stop.reason for stop in self._stops.values() if stop.at >= heard_since), None)
 
     @property
     def topics(self) -> list[str]:
@@ -97,13 +120,15 @@ class Delivery:
     async def _attempt(self, message: Message) -> tuple[Outcome, str]:
         try:
             await self._handle(message)
-            self.stopped_because = None
+            self._stops.pop((message.topic, message.partition), None)
             return Outcome.DONE, "handled"
         except AlreadyHandled:
             return Outcome.DONE, "duplicate"
         except NotYetKnown as missing:
             await self._parking.park(message, fact=missing.fact)
             return Outcome.DONE, PARKED
+        except UnknownType as error:
+            return await self._dead_letter(message, "unknown_type", error)
         except MalformedEvent as error:
             return await self._dead_letter(message, "malformed", error)
         except Exception as error:
@@ -116,7 +141,7 @@ class Delivery:
         envelope = read_envelope(message.headers)
         topic, handler = self._handlers[message.topic]
         if envelope.type != topic.name:
-            raise MalformedEvent(f"the type is {envelope.type}, the topic carries {topic.name}")
+            raise UnknownType(f"the type is {envelope.type}, the topic carries {topic.name}")
         event = read_event(topic.event, message.value)
         token = correlation.set(envelope.correlation_id)
         try:
@@ -152,10 +177,11 @@ class Delivery:
         logger.error("dead letter", extra=_where(message) | {"reason": reason, "error": repr(error)}, exc_info=error)
         async with self._database.transaction(Cause.begin(f"service:{self._service}")) as tx:
             if reason == "handler_error" and await self._limit_is_reached(tx.connection):
-                self.stopped_because = (
+                reason_to_stop = (
                     f"{self._dead_letter_limit} dead letters within an hour: stopped at {message.topic} partition "
                     f"{message.partition} offset {message.offset}; mend the cause, or see `rushes dead-letters list`"
                 )
+                self._stops[message.topic, message.partition] = _Stop(reason_to_stop, self._now())
                 return Outcome.AGAIN, "dead_letter_limit"
             first_time = await tx.connection.fetchval(
                 """

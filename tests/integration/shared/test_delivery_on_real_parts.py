@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from typing import Any
 
 import orjson
@@ -10,6 +11,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from shared.cause import Cause
+from shared.clock import Clock, utc_now
 from shared.contracts import topics
 from shared.contracts.base import Event
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
@@ -18,7 +20,9 @@ from shared.contracts.types import CharacterId, ProjectId, RunId
 from shared.errors import NotYetKnown, TransientError
 from shared.ids import uuid7
 from shared.kafka.consumer import Consumer
-from shared.kafka.delivery import Delivery
+from shared.kafka.delivery import Delivery, Outcome
+from shared.kafka.envelope import headers_of
+from shared.kafka.message import Message
 from shared.kafka.parking import Parking
 from shared.kafka.relay import Relay
 from shared.kafka.topics import create_topics
@@ -40,9 +44,9 @@ class Stage:
         self.consumer = Consumer(service=SERVICE, bootstrap=bootstrap, prefix=prefix, delivery=self.delivery)
         self.relay = Relay(database=database, bootstrap=bootstrap, prefix=prefix)
 
-    def new_delivery(self, *, limit: int = 5, deadline_seconds: float = 60) -> Delivery:
+    def new_delivery(self, *, limit: int = 5, deadline_seconds: float = 60, now: Clock = utc_now) -> Delivery:
         parking = Parking(database=self.database, deadline_seconds=deadline_seconds)
-        return Delivery(service=SERVICE, database=self.database, parking=parking, dead_letter_limit=limit)
+        return Delivery(service=SERVICE, database=self.database, parking=parking, dead_letter_limit=limit, now=now)
 
     async def send(self, event: Event, *, headers: dict[str, str] | None = None, value: bytes | None = None) -> None:
         topic = topics.topic_of(event)
@@ -170,10 +174,10 @@ async def test_a_transient_error_is_retried_until_it_passes_and_order_is_kept(st
         ({}, b"{not json", "malformed"),
         ({}, b'{"character_id": "x"}', "malformed"),
         ({"ce_id": "no uuid"}, None, "malformed"),
-        ({"ce_type": "something.else"}, None, "malformed"),
+        ({"ce_type": "something.else"}, None, "unknown_type"),
     ],
 )
-async def test_a_malformed_message_is_dead_lettered_and_the_partition_moves_on(
+async def test_a_message_that_cannot_be_read_is_dead_lettered_and_the_partition_moves_on(
     stage: Stage, headers: dict[str, str], value: bytes | None, reason: str
 ) -> None:
     async def handle(event: CharacterUpdated, cause: Cause) -> None:
@@ -286,6 +290,41 @@ async def test_a_bad_release_stops_at_the_limit_instead_of_emptying_the_topic(st
         await until(lambda: _has_stopped(stage.delivery))
     assert await stage.database.fetchval("SELECT count(*) FROM dead_letters") == 2
     assert "offset 2" in (stage.delivery.stopped_because or "")
+
+
+async def test_a_stopped_partition_is_told_of_until_it_goes_on_whatever_the_others_do(stage: Stage) -> None:
+    mended = False
+
+    async def broken_for_one(event: CharacterUpdated, cause: Cause) -> None:
+        if event.character_id == 1 and not mended:
+            raise ZeroDivisionError
+        async with stage.database.transaction(cause):
+            stage.handled.append(event.character_id)
+
+    clock = [utc_now()]
+    delivery = stage.new_delivery(limit=0, now=lambda: clock[0])
+    delivery.on(topics.CHARACTER_UPDATED, broken_for_one)
+    assert await delivery.take(_message(character(1), partition=0)) is Outcome.AGAIN
+    assert await delivery.take(_message(character(2), partition=1)) is Outcome.DONE
+    assert "partition 0" in (delivery.stopped_because or "")
+    clock[0] += timedelta(minutes=2)
+    assert delivery.stopped_because is None, "a partition that was not heard of has gone to another instance"
+    assert await delivery.take(_message(character(1), partition=0)) is Outcome.AGAIN
+    mended = True
+    assert await delivery.take(_message(character(1), partition=0)) is Outcome.DONE
+    assert delivery.stopped_because is None
+
+
+def _message(event: Event, *, partition: int) -> Message:
+    topic = topics.topic_of(event)
+    return Message(
+        topic=topic.name,
+        partition=partition,
+        offset=0,
+        key=event.key,
+        headers=headers_of(event, topic=topic, cause=Cause.begin("tester"), source="/test"),
+        value=orjson.dumps(event.model_dump(mode="json")),
+    )
 
 
 async def _has_stopped(delivery: Delivery) -> bool:
