@@ -1,9 +1,10 @@
-"""Frames as they are stored: planes of Y, U and V with their own number of bits, not yet turned into RGB.
+"""Frames as they are stored: planes of Y, U and V with their own number of bits, turned into RGB for who asks.
 
 A clip is a file, or a folder of PNG pictures in the order of their names. Everything comes upright.
 """
 
 import re
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import ColorRange, Colorspace
 from numpy.typing import NDArray
 
-from shared.video.decode import DEFAULT_LIMITS, VideoLimits, _decoded, _opened
+from shared.video.decode import DEFAULT_LIMITS, Rgb, VideoLimits, _decoded, _opened
 from shared.video.pictures import is_sequence, iter_pictures
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
@@ -42,22 +43,54 @@ class Planes:
         return self.y.shape[1], self.y.shape[0]
 
 
-def iter_planes(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Planes]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StoredFrame:
+    """One frame as it is stored. It keeps the decoder's memory, so hold few of them."""
+
+    planes: Planes
+    _frame: VideoFrame
+
+    def rgb(self) -> Rgb:
+        """The frame as 8-bit RGB, upright; converted at each call."""
+        rgb = np.asarray(self._frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        return np.ascontiguousarray(np.rot90(rgb, _quarter_turns(self._frame)))
+
+
+def iter_stored(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[StoredFrame]:
     """Every frame, one at a time. Raises VideoError when what is wrong is reached.
 
     RGB and packed formats are first converted to planes: RGB to BT.601 at full range, with as many bits.
     """
     if is_sequence(path):
         for picture in iter_pictures(path, limits=limits):
-            yield _planes(picture.index, VideoFrame.from_ndarray(picture.rgb, format="rgb24"))
+            yield _stored(picture.index, VideoFrame.from_ndarray(picture.rgb, format="rgb24"))
         return
     with _opened(path, limits) as (container, stream):
         for index, frame in enumerate(_decoded(container, stream, limits)):
-            yield _planes(index, frame)
+            yield _stored(index, frame)
+
+
+def iter_planes(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Planes]:
+    """The planes alone, as `iter_stored`."""
+    for frame in iter_stored(path, limits=limits):
+        yield frame.planes
+
+
+def last_planes(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Planes:
+    """Those of the last frame. Decodes the whole clip: a container's index may lie about where the end is."""
+    return deque(iter_planes(path, limits=limits), maxlen=1).pop()
+
+
+def _stored(index: int, frame: VideoFrame) -> StoredFrame:
+    return StoredFrame(planes=_planes(index, frame), _frame=frame)
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    return round(frame.rotation / 90) % 4
 
 
 def _planes(index: int, frame: VideoFrame) -> Planes:
-    quarter_turns = round(frame.rotation / 90) % 4
+    quarter_turns = _quarter_turns(frame)
     stored = _planar(frame)
     bits = _bits(stored)
     planes = [_turned(_samples(plane, bits), quarter_turns) for plane in stored.planes[:3]]

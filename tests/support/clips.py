@@ -1,9 +1,11 @@
 """Real photographs under camera moves, encoded for real, and the ways they are spoiled in tests."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+import av
 import cv2
 import numpy as np
 import skimage.data
@@ -48,6 +50,27 @@ def camera(
 def clip(path: Path, frames: Iterator[Rgb], *, fps: float = 16) -> Path:
     encode_h264(path, frames, fps=fps, preset="veryfast")
     return path
+
+
+def lossless(path: Path, pictures: Sequence[Rgb], pix_fmt: str) -> Path:
+    """FFV1 in Matroska, in any pixel format and size."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=Fraction(16))
+        stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], pictures[0].shape[0], pix_fmt
+        for picture in pictures:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pix_fmt)))
+        container.mux(stream.encode(None))
+    return path
+
+
+def noted_as_turned(source: Path, target: Path) -> None:
+    """The track header's matrix, set to a quarter turn counter-clockwise, as `ffmpeg -display_rotation 90` does."""
+    data = bytearray(source.read_bytes())
+    identity = b"".join(int(v).to_bytes(4, "big", signed=True) for v in (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
+    turned = b"".join(int(v).to_bytes(4, "big", signed=True) for v in (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30))
+    at = data.index(identity, data.index(b"tkhd"))
+    data[at : at + 36] = turned
+    target.write_bytes(bytes(data))
 
 
 def bulged(picture: Rgb, *, centre: tuple[float, float], radius: float, strength: float) -> Rgb:

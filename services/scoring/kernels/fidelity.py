@@ -8,8 +8,7 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from services.scoring.kernels.luma import Map, cell_means
-from services.scoring.kernels.ssim import Plane
+from services.scoring.kernels.luma import Map, Plane, cell_means
 
 
 def expanded(*, plane: Plane, bits: int, chroma: bool) -> Plane:

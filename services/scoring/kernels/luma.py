@@ -1,5 +1,6 @@
 """Luma, and the sizes at which it is looked at."""
 
+from functools import lru_cache
 from typing import TypeAlias
 
 import cv2
@@ -8,6 +9,7 @@ from numpy.typing import NDArray
 
 Rgb: TypeAlias = NDArray[np.uint8]
 Luma: TypeAlias = NDArray[np.uint8]
+Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 Map: TypeAlias = NDArray[np.float64]
 Region: TypeAlias = tuple[int, int, int, int]
 
@@ -19,6 +21,30 @@ enough that codec noise averages out."""
 def luma(*, rgb: Rgb) -> Luma:
     """Y' = 0.299 R' + 0.587 G' + 0.114 B', full range (ITU-R BT.601-7, 2.5.1), rounded to 8 bits."""
     return np.asarray(cv2.cvtColor(rgb, cv2.COLOR_RGB2GRAY), dtype=np.uint8)
+
+
+def stored_luma(*, plane: Plane, bits: int, limited: bool) -> Luma:
+    """A stored plane of Y' at full range, rounded to 8 bits: the picture's own luma, of whichever matrix it was made.
+
+    Limited range (16 to 235 of 8 bits) is expanded: ITU-R BT.709-6, 4.6; footroom and headroom are clipped.
+    """
+    if bits == 8:
+        return np.asarray(cv2.LUT(plane, _to_full_range(8))) if limited else np.asarray(plane, dtype=np.uint8)
+    table = _to_full_range(bits) if limited else _to_8_bits(bits)
+    return np.asarray(table[plane], dtype=np.uint8)
+
+
+@lru_cache
+def _to_full_range(bits: int) -> NDArray[np.uint8]:
+    step = 1 << (bits - 8)
+    levels = (np.arange(1 << bits, dtype=np.float64) - 16 * step) * (255.0 / (219 * step))
+    return np.clip(np.floor(levels + 0.5), 0, 255).astype(np.uint8)
+
+
+@lru_cache
+def _to_8_bits(bits: int) -> NDArray[np.uint8]:
+    levels = np.arange(1 << bits, dtype=np.float64) * (255.0 / ((1 << bits) - 1))
+    return np.floor(levels + 0.5).astype(np.uint8)
 
 
 def at_side(*, picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:

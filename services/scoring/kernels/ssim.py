@@ -10,9 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.scoring.kernels.compiled import compiled
-from services.scoring.kernels.luma import Luma, Map
+from services.scoring.kernels.luma import Luma, Map, Plane
 
-Plane: TypeAlias = NDArray[np.uint8] | NDArray[np.uint16]
 Sums: TypeAlias = NDArray[np.int32] | NDArray[np.float64]
 
 WINDOW = 7

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from services.scoring.kernels import fidelity
-from services.scoring.kernels.luma import Map, Region, cell_means, extreme_cell
-from services.scoring.kernels.ssim import GAUSSIAN_TAPS, Plane, gaussian_ssim_map, ssim_map
+from services.scoring.kernels.luma import Map, Plane, Region, cell_means, extreme_cell
+from services.scoring.kernels.ssim import GAUSSIAN_TAPS, gaussian_ssim_map, ssim_map
 from shared.video.decode import probe
 from shared.video.pictures import is_sequence, picture_files
 from shared.video.planes import Planes, iter_planes

@@ -27,8 +27,9 @@ from services.scoring.workers.meters import (
     View,
     view,
 )
-from shared.video.decode import Frame, VideoError, VideoInfo, iter_frames, last_frame, probe
-from shared.video.pictures import is_sequence, iter_pictures, probe_pictures
+from shared.video.decode import VideoError, VideoInfo, probe
+from shared.video.pictures import is_sequence, probe_pictures
+from shared.video.planes import Planes, iter_planes, iter_stored, last_planes
 
 FPS_TOLERANCE = 0.005
 """Relative: containers round rates (29.97 and 30000/1001 are the same); a whole frame per second is never rounding."""
@@ -85,17 +86,18 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
             readings.setdefault(unusual.metric, unusual)
         else:
             meters.append(unusual)
-    comparison = _Comparison(request.baseline_clip, info)
-    frames = 0
-    for frame in _frames(request.clip):
-        seen = view(index=frame.index, rgb=frame.rgb)
+    comparison = _Comparison(request.baseline_clip)
+    frames, size = 0, (info.width, info.height)
+    for frame in iter_stored(request.clip):
+        seen = view(frame)
+        size = seen.size
         for meter in meters:
             meter.feed(seen)
         comparison.feed(seen)
         frames += 1
         watch.progress(frames, info.frames)
     readings.setdefault("ssim_to_baseline", comparison.reading())
-    readings["matches_request"] = _matches(request.expected, info, frames)
+    readings["matches_request"] = _matches(request.expected, size, info.fps, frames)
     for meter in meters:
         readings.update({reading.metric: reading for reading in meter.readings()})
         watch.series.update(meter.series())
@@ -109,18 +111,13 @@ def _facts(request: MeasurementRequest) -> VideoInfo:
     return probe(request.clip)
 
 
-def _frames(clip: Path) -> Iterator[Frame]:
-    return iter_pictures(clip) if is_sequence(clip) else iter_frames(clip)
-
-
 class _Comparison:
     """Reads the baseline in step with the clip. What is wrong with the baseline ends the comparison, not the pass."""
 
-    def __init__(self, baseline: Path | None, info: VideoInfo) -> None:
+    def __init__(self, baseline: Path | None) -> None:
         self._meter = BaselineMeter()
-        self._frames: Iterator[Frame] | None = None if baseline is None else iter_frames(baseline)
+        self._frames: Iterator[Planes] | None = None if baseline is None else iter_planes(baseline)
         self._problem: str | None = "no baseline clip was named" if baseline is None else None
-        self._size = (info.width, info.height)
         self._fed = 0
 
     def feed(self, frame: View) -> None:
@@ -133,12 +130,12 @@ class _Comparison:
             return
         if other is None:
             self._problem = f"the baseline has {self._fed} frames, this clip has more"
-        elif (other.rgb.shape[1], other.rgb.shape[0]) != self._size:
+        elif other.size != frame.size:
             self._problem = (
-                f"the baseline is {other.rgb.shape[1]}x{other.rgb.shape[0]}, this clip {self._size[0]}x{self._size[1]}"
+                f"the baseline is {other.size[0]}x{other.size[1]}, this clip {frame.size[0]}x{frame.size[1]}"
             )
         else:
-            self._meter.feed_pair(frame, other.rgb)
+            self._meter.feed_pair(frame, other)
             self._fed += 1
 
     def reading(self) -> Reading:
@@ -174,23 +171,24 @@ def _handover_meter(request: MeasurementRequest) -> HandoverMeter | Reading:
     if request.previous_clip is None:
         return Reading(metric=metric, not_measurable="the first segment of a scene continues nothing")
     try:
-        return HandoverMeter(previous_last=last_frame(request.previous_clip))
+        return HandoverMeter(previous_last=last_planes(request.previous_clip))
     except VideoError as error:
         return Reading(metric=metric, not_measurable=f"the previous clip cannot be decoded: {error}")
 
 
-def _matches(expected: Expectation, info: VideoInfo, frames: int) -> Reading:
+def _matches(expected: Expectation, size: tuple[int, int], fps: float, frames: int) -> Reading:
+    """The size is that of the upright picture."""
     wrong = [
         f"{name} {got} instead of {wanted}"
         for name, got, wanted in (
-            ("width", info.width, expected.width),
-            ("height", info.height, expected.height),
+            ("width", size[0], expected.width),
+            ("height", size[1], expected.height),
             ("frames", frames, expected.frames),
         )
         if wanted is not None and got != wanted
     ]
-    if expected.fps is not None and abs(info.fps - expected.fps) > FPS_TOLERANCE * expected.fps:
-        wrong.append(f"fps {info.fps:g} instead of {expected.fps:g}")
+    if expected.fps is not None and abs(fps - expected.fps) > FPS_TOLERANCE * expected.fps:
+        wrong.append(f"fps {fps:g} instead of {expected.fps:g}")
     return Reading(metric="matches_request", value=0.0 if wrong else 1.0, note=", ".join(wrong) or None)
 
 

@@ -13,7 +13,7 @@ from services.scoring.domain import DEFAULT_GATES, METRICS, Expectation, Measure
 from services.scoring.workers.measurement import MeasurementRequest, load_image, measure
 from shared.video.decode import iter_frames, last_frame
 from shared.video.encode import encode_h264
-from tests.support.clips import ASTRONAUT_FACE, Rgb, bulged, camera, clip, photograph, tinted
+from tests.support.clips import ASTRONAUT_FACE, Rgb, bulged, camera, clip, lossless, noted_as_turned, photograph, tinted
 
 EXPECTED = Expectation(width=160, height=160, frames=16, fps=16)
 BACKEND = FaceRegionBackend()
@@ -245,3 +245,30 @@ def test_a_source_image_that_is_none_gives_a_reason(data: bytes, tmp_path: Path)
     path.write_bytes(data)
     with pytest.raises(ValueError, match="source image cannot be read"):
         load_image(path)
+
+
+def test_a_clip_that_is_noted_to_be_turned_is_measured_as_it_is_seen(folder: Path) -> None:
+    """A phone's clip is stored lying, with a display matrix. Sizes and regions are those of the upright picture."""
+    frames = shots(size=(192, 128))
+    frames[5] = frames[5].copy()
+    frames[5][100:116, 170:186] = 255
+    lying = clip(folder / "lying.mp4", (np.ascontiguousarray(np.rot90(frame, 3)) for frame in frames))
+    noted_as_turned(lying, folder / "turned.mp4")
+    upright = clip(folder / "upright.mp4", iter(frames))
+    expected = Expectation(width=192, height=128, frames=16, fps=16)
+    seen = [measured(folder, clip=path, expected=expected) for path in (upright, folder / "turned.mp4")]
+    assert value(seen[1], "matches_request") == 1.0
+    assert seen[0].readings["clipping"].worst_region == seen[1].readings["clipping"].worst_region
+    for metric in ("sharpness", "exposure", "identity_similarity", "motion"):
+        assert value(seen[1], metric) == pytest.approx(value(seen[0], metric), rel=0.05), metric
+
+
+@pytest.mark.parametrize("pix_fmt", ["yuv420p10le", "yuv444p", "bgr0", "gray"])
+def test_depth_and_planes_of_the_same_pictures_hardly_move_a_number(pix_fmt: str, folder: Path) -> None:
+    frames = shots(size=(161, 121))
+    expected = Expectation(width=161, height=121, frames=16, fps=16)
+    usual = measured(folder, clip=lossless(folder / "usual.mkv", frames, "yuv420p"), expected=expected)
+    other = measured(folder, clip=lossless(folder / "other.mkv", frames, pix_fmt), expected=expected)
+    assert value(other, "matches_request") == 1.0
+    for metric in ("sharpness", "exposure", "motion"):
+        assert value(other, metric) == pytest.approx(value(usual, metric), rel=0.02), metric

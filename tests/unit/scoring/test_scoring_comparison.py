@@ -1,7 +1,6 @@
 """One clip against another: what FFmpeg's own filter says, what is refused, and what an alignment does."""
 
 from collections.abc import Iterator
-from fractions import Fraction
 from pathlib import Path
 
 import av
@@ -13,7 +12,7 @@ from PIL import Image
 from services.scoring.workers.comparison import Align, NotComparable, Range, compare
 from shared.video.decode import VideoError
 from shared.video.planes import iter_planes
-from tests.support.clips import Rgb, camera, clip, photograph
+from tests.support.clips import Rgb, camera, clip, lossless, noted_as_turned, photograph
 
 SIZE = (160, 120)
 FRAMES = 8
@@ -25,17 +24,6 @@ def frames(count: int = FRAMES, size: tuple[int, int] = SIZE) -> list[Rgb]:
 
 def blurred(pictures: list[Rgb], strength: float = 1.2) -> Iterator[Rgb]:
     return (cv2.GaussianBlur(picture, (0, 0), strength) for picture in pictures)
-
-
-def lossless(path: Path, pictures: list[Rgb], pix_fmt: str) -> Path:
-    """FFV1 in Matroska, in any pixel format and size."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=Fraction(16))
-        stream.width, stream.height, stream.pix_fmt = pictures[0].shape[1], pictures[0].shape[0], pix_fmt
-        for picture in pictures:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pix_fmt)))
-        container.mux(stream.encode(None))
-    return path
 
 
 def ffmpeg_psnr(reference: Path, other: Path) -> list[dict[str, float]]:
@@ -160,17 +148,7 @@ def test_a_clip_that_is_noted_to_be_turned_is_compared_as_it_is_seen(tmp_path: P
     source = clip(tmp_path / "lying.mp4", iter(lying))
     upright = clip(tmp_path / "upright.mp4", iter(pictures))
     turned = tmp_path / "turned.mp4"
-    _with_rotation(source, turned)
+    noted_as_turned(source, turned)
     found = compare(upright, turned)
     assert found.size == SIZE
     assert found.tracks["ssim"].mean > 0.9
-
-
-def _with_rotation(source: Path, target: Path) -> None:
-    """The track header's matrix, set to a quarter turn counter-clockwise, as `ffmpeg -display_rotation 90` does."""
-    data = bytearray(source.read_bytes())
-    identity = b"".join(int(v).to_bytes(4, "big", signed=True) for v in (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
-    turned = b"".join(int(v).to_bytes(4, "big", signed=True) for v in (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30))
-    at = data.index(identity, data.index(b"tkhd"))
-    data[at : at + 36] = turned
-    target.write_bytes(bytes(data))

@@ -6,14 +6,15 @@ import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 from skimage.metrics import mean_squared_error, structural_similarity
 
 from services.scoring.kernels.fidelity import expanded, mae, mse, psnr, squared_error_cells
-from services.scoring.kernels.luma import luma
-from services.scoring.kernels.ssim import Plane, gaussian_ssim_map, ssim, ssim_map
+from services.scoring.kernels.luma import Plane, luma, stored_luma
+from services.scoring.kernels.ssim import gaussian_ssim_map, ssim, ssim_map
 from tests.support.clips import photograph
 
 PAIRS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -118,3 +119,21 @@ class TestRange:
         assert expanded(plane=ends.astype(dtype), bits=bits, chroma=False).tolist() == [[0, 0, top, top]]
         middle = np.array([[128 * step]], dtype)
         assert expanded(plane=middle, bits=bits, chroma=True).tolist() == [[128 * step]]
+
+    @pytest.mark.parametrize("limited", [True, False])
+    @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv420p10le", "yuv420p12le"])
+    def test_the_luma_that_is_measured_is_what_ffmpeg_shows_in_grey(self, pix_fmt: str, limited: bool) -> None:
+        """`-pix_fmt gray` of a frame with every level; more than 8 bits may differ by the last one, as swscale
+        shortens them before it expands."""
+        bits = 8 if pix_fmt == "yuv420p" else int(pix_fmt[7:9])
+        dtype = np.uint8 if bits == 8 else np.uint16
+        levels = np.arange(1 << bits, dtype=dtype).reshape(16, -1)
+        frame = av.VideoFrame(levels.shape[1], levels.shape[0], pix_fmt)
+        frame.color_range = ColorRange.MPEG if limited else ColorRange.JPEG
+        for plane, values in zip(frame.planes, (levels, None, None), strict=True):
+            rows = np.frombuffer(memoryview(plane), np.uint8).reshape(plane.height, plane.line_size)
+            filled = np.full((plane.height, plane.width), 1 << (bits - 1), dtype) if values is None else values
+            rows[:, : plane.width * dtype().itemsize] = filled.view(np.uint8)
+        shown = frame.reformat(format="gray", dst_color_range=ColorRange.JPEG).to_ndarray().astype(int)
+        ours = stored_luma(plane=levels, bits=bits, limited=limited).astype(int)
+        assert np.abs(ours - shown).max() <= (0 if bits == 8 else 1)

@@ -7,16 +7,17 @@ from numpy.typing import NDArray
 
 from services.scoring.domain import Reading
 from services.scoring.kernels import ssim as ssim_kernel
-from services.scoring.kernels.luma import Region, Rgb, cell_means, cell_region, extreme_cell, luma
+from services.scoring.kernels.luma import Region, cell_means, cell_region, extreme_cell
 from services.scoring.workers.meters.series import Series, mean
-from services.scoring.workers.meters.views import View
+from services.scoring.workers.meters.views import View, full_luma
+from shared.video.planes import Planes
 
 
 class HandoverMeter:
     """The first frame against the last frame of the clip before."""
 
-    def __init__(self, *, previous_last: Rgb) -> None:
-        self._previous_last = luma(rgb=previous_last)
+    def __init__(self, *, previous_last: Planes) -> None:
+        self._previous_last = full_luma(previous_last)
         self._reading: Reading | None = None
 
     def feed(self, frame: View) -> None:
@@ -42,8 +43,8 @@ class BaselineMeter:
     def __init__(self) -> None:
         self._series = Series(highest_is_worst=False)
 
-    def feed_pair(self, frame: View, baseline: Rgb) -> None:
-        scores = ssim_kernel.ssim_map(first=luma(rgb=baseline), second=frame.luma)
+    def feed_pair(self, frame: View, baseline: Planes) -> None:
+        scores = ssim_kernel.ssim_map(first=full_luma(baseline), second=frame.luma)
         _, region = _ssim_worst(scores, frame.size)
         self._series.add(frame.index, float(scores.mean()), region)
 

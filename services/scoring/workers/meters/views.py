@@ -1,25 +1,43 @@
 """What the meters of one pass are fed with."""
 
 from dataclasses import dataclass
+from functools import cached_property
 
-from services.scoring.kernels.luma import Luma, Rgb, at_side, luma
+from services.scoring.kernels.luma import Luma, Rgb, at_side, stored_luma
 from services.scoring.kernels.motion import SIDE
+from shared.video.planes import Planes, StoredFrame
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class View:
-    """One frame as the meters see it: computed once, shared by all."""
+    """One frame as the meters see it, upright; each form of it is computed once, when a meter first asks, and shared.
+
+    `stored` are the planes as the clip holds them, `luma` is full range and 8 bits, `small` is it at the size of the
+    optical flow.
+    """
 
     index: int
-    rgb: Rgb
+    stored: Planes
     luma: Luma
-    small: Luma
+    source: StoredFrame
 
     @property
     def size(self) -> tuple[int, int]:
         return self.luma.shape[1], self.luma.shape[0]
 
+    @cached_property
+    def rgb(self) -> Rgb:
+        return self.source.rgb()
 
-def view(*, index: int, rgb: Rgb) -> View:
-    grey = luma(rgb=rgb)
-    return View(index=index, rgb=rgb, luma=grey, small=at_side(picture=grey, side=SIDE))
+    @cached_property
+    def small(self) -> Luma:
+        return at_side(picture=self.luma, side=SIDE)
+
+
+def full_luma(planes: Planes) -> Luma:
+    return stored_luma(plane=planes.y, bits=planes.bits, limited=planes.limited)
+
+
+def view(frame: StoredFrame) -> View:
+    planes = frame.planes
+    return View(index=planes.index, stored=planes, luma=full_luma(planes), source=frame)
