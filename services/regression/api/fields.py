@@ -39,5 +39,6 @@ class Thresholds(RequestModel):
 
     metrics: dict[MetricName, MetricThreshold] = Field(default_factory=dict, max_length=100)
     confidence: Annotated[
-        float | None, Field(gt=0.5, lt=1, allow_inf_nan=False, description="of the noise's prediction interval")
+        float | None,
+        Field(gt=0.5, lt=1, allow_inf_nan=False, description="that an unchanged reference stays within its limits"),
     ] = None

@@ -5,14 +5,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from services.regression.domain.environment import Environment
-from services.regression.domain.noise import Noise, noise_of, pooled_noise
+from services.regression.domain.noise import Noise, pooled_noise
 from services.regression.domain.rules import BUILT_IN, Direction
 
 BASELINE_RENDERS = 3
 """Two give a difference, three the first idea of a spread; each further one costs a whole draft scene."""
-
-FULL_SPREAD = 3
-"""Readings from which a segment's own deviation is used; below it the deviation is pooled over the segments."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,12 +157,11 @@ def _at(
 
 def _metric(readings: Sequence[Reading], groups: Sequence[Sequence[float]]) -> BaselineMetric:
     values = _values(readings)
-    noise = noise_of(values) if len(values) >= FULL_SPREAD else pooled_noise(values, groups)
     return BaselineMetric(
         unit=readings[0].unit,
         direction=readings[0].direction,
         values=values,
-        noise=noise,
+        noise=pooled_noise(values, groups),
         lost=tuple(reading.why_not for reading in readings if reading.measured is None),
     )
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from services.regression.domain.baseline import BaselineMetric, Reading
-from services.regression.domain.noise import prediction_factor
+from services.regression.domain.noise import prediction_factor, shared_confidence
 from services.regression.domain.rules import Direction, Rule
 
 EQUAL = 1e-9
@@ -20,6 +20,23 @@ class Change(StrEnum):
     DEGRADED = "degraded"
     NOT_MEASURABLE = "not_measurable"
     NOT_JUDGED = "not_judged"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Confidence:
+    """`wanted`: that an unchanged repetition stays within its limits in all `comparisons` that noise takes part in."""
+
+    wanted: float
+    comparisons: int = 1
+
+    @property
+    def each(self) -> float:
+        """What one comparison must hold for that."""
+        return shared_confidence(confidence=self.wanted, comparisons=self.comparisons)
+
+    def __str__(self) -> str:
+        together = f" in all {self.comparisons} noisy comparisons together" if self.comparisons > 1 else ""
+        return f"{self.wanted:.0%} confidence{together}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,7 +69,7 @@ class MetricComparison:
 
 
 def compare_metric(
-    *, metric: str, rule: Rule | None, baseline: BaselineMetric | None, new: Reading, confidence: float
+    *, metric: str, rule: Rule | None, baseline: BaselineMetric | None, new: Reading, confidence: Confidence
 ) -> MetricComparison:
     """One metric of one segment.
 
@@ -69,11 +86,11 @@ def compare_metric(
 
 
 def _moved(
-    metric: str, rule: Rule, baseline: BaselineMetric, mean: float, new: Reading, value: float, confidence: float
+    metric: str, rule: Rule, baseline: BaselineMetric, mean: float, new: Reading, value: float, confidence: Confidence
 ) -> MetricComparison:
     noise = baseline.noise
     factor = prediction_factor(
-        confidence=confidence, observations=noise.observations, degrees_of_freedom=noise.degrees_of_freedom
+        confidence=confidence.each, observations=noise.observations, degrees_of_freedom=noise.degrees_of_freedom
     )
     threshold = rule.smallest_move(mean)
     spread = noise.deviation * factor if math.isfinite(factor) else 0.0
@@ -166,7 +183,7 @@ def _not_judged(metric: str, rule: Rule | None, baseline: BaselineMetric | None,
     )
 
 
-def _uncertainty(baseline: BaselineMetric, threshold: float, spread: float, confidence: float) -> str:
+def _uncertainty(baseline: BaselineMetric, threshold: float, spread: float, confidence: Confidence) -> str:
     noise, count = baseline.noise, len(baseline.values)
     if noise.degrees_of_freedom < 1:
         return f"only {count} baseline reading: its noise is unknown, the threshold alone decides"
@@ -174,7 +191,7 @@ def _uncertainty(baseline: BaselineMetric, threshold: float, spread: float, conf
         return f"the {count} baseline readings are equal; the threshold decides"
     pooled = ", pooled over the segments" if noise.pooled else ""
     source = f"{count} baseline readings scatter by {noise.deviation:.2g}{pooled}"
-    interval = f"a repetition lies within ±{spread:.2g} with {confidence:.0%} confidence"
+    interval = f"a repetition lies within ±{spread:.2g}, with {confidence}"
     decides = "the noise decides" if spread > threshold else "the threshold decides"
     return f"{source}; {interval}; {decides}"
 

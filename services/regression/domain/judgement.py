@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from services.regression.domain.baseline import Baseline, BaselineMetric, Reading, Render, ScoredSegment
-from services.regression.domain.comparison import Change, MetricComparison, compare_metric
+from services.regression.domain.comparison import Change, Confidence, MetricComparison, compare_metric
 from services.regression.domain.environment import UnderTest, differences
-from services.regression.domain.rules import Rulebook
+from services.regression.domain.rules import Rule, Rulebook
 
 
 class Verdict(StrEnum):
@@ -54,12 +54,14 @@ def judge(*, baseline: Baseline, render: Render, rules: Rulebook, under_test: Un
     `remeasure` says that the only obstacle is an older metric suite or identity backend behind the baseline's values:
     measuring the baseline clips again would make it comparable.
     """
+    confidence = Confidence(wanted=rules.confidence, comparisons=_noisy_comparisons(baseline, rules))
     segments = tuple(
         compare_segment(
             position=position,
             baseline=baseline.metrics.get(position, {}),
             new=render[position],
             rules=rules,
+            confidence=confidence,
         )
         for position in sorted(render)
     )
@@ -108,7 +110,12 @@ def never_compared(reason: str) -> Judgement:
 
 
 def compare_segment(
-    *, position: int, baseline: Mapping[str, BaselineMetric], new: ScoredSegment, rules: Rulebook
+    *,
+    position: int,
+    baseline: Mapping[str, BaselineMetric],
+    new: ScoredSegment,
+    rules: Rulebook,
+    confidence: Confidence,
 ) -> SegmentComparison:
     """A clip that could not be decoded has lost what it showed; a measurement that broke off says nothing about the
     clip.
@@ -121,13 +128,25 @@ def compare_segment(
             rule=rules.rule(name),
             baseline=baseline.get(name),
             new=_reading(new, name),
-            confidence=rules.confidence,
+            confidence=confidence,
         )
         for name in names
     )
     if broke_off:
         metrics = tuple(_broke_off(metric, new.not_measurable or "") for metric in metrics)
     return SegmentComparison(position=position, verdict=_verdict(metrics), metrics=metrics)
+
+
+def _noisy_comparisons(baseline: Baseline, rules: Rulebook) -> int:
+    """Comparisons that could go wrong by chance: judged ones, of metrics that move by themselves."""
+    judged = {name for metrics in baseline.metrics.values() for name in metrics if _is_judged(rules.rule(name))}
+    return sum(
+        metrics[name].noise.deviation > 0 for metrics in baseline.metrics.values() for name in judged & metrics.keys()
+    )
+
+
+def _is_judged(rule: Rule | None) -> bool:
+    return rule is not None and rule.enabled
 
 
 def _broke_off(metric: MetricComparison, reason: str) -> MetricComparison:

@@ -8,8 +8,8 @@ from functools import lru_cache
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Noise:
-    """Standard deviation of identical renders. `pooled`: over the segments of the reference, because this one has
-    too few.
+    """Standard deviation of identical renders. `pooled`: known from all segments of the reference, not from this one
+    alone.
     """
 
     deviation: float
@@ -33,20 +33,32 @@ def noise_of(values: Sequence[float]) -> Noise:
 
 
 def pooled_noise(values: Sequence[float], groups: Sequence[Sequence[float]]) -> Noise:
-    """The pooled deviation of several groups: s^2 = sum((n_i - 1) s_i^2) / sum(n_i - 1), with sum(n_i - 1) degrees
-    of freedom.
+    """The noise of one segment (`values`), known from all segments of its reference (`groups`).
 
-    For metrics with only two readings per segment (the SSIM of renders 2 and 3 to render 1): one degree of freedom
-    would put the limit beyond any possible change. Assumes that the segments of a reference are about equally
-    noisy.
+    The larger of its own deviation and the pooled one, s^2 = sum((n_i - 1) s_i^2) / sum(n_i - 1), with the
+    sum(n_i - 1) degrees of freedom of the latter. Three renders of one segment leave two degrees of freedom, with
+    which a limit that many comparisons share is beyond any possible change; those of three segments leave six. Pooling
+    assumes that the segments are about equally noisy; taking the larger protects the one that is noisier.
     """
     degrees = sum(len(group) - 1 for group in groups if len(group) > 1)
-    if degrees <= 0:
-        return noise_of(values)
+    own = noise_of(values)
+    if degrees <= own.degrees_of_freedom:
+        return own
     squares = math.fsum((len(group) - 1) * sample_deviation(group) ** 2 for group in groups if len(group) > 1)
     return Noise(
-        deviation=math.sqrt(squares / degrees), observations=len(values), degrees_of_freedom=degrees, pooled=True
+        deviation=max(own.deviation, math.sqrt(squares / degrees)),
+        observations=len(values),
+        degrees_of_freedom=degrees,
+        pooled=True,
     )
+
+
+def shared_confidence(*, confidence: float, comparisons: int) -> float:
+    """What each of several comparisons must hold, so that all of them together hold `confidence`.
+
+    Bonferroni's inequality: 1 - (1 - c) / m. It needs no independence, and the metrics of one clip are not independent.
+    """
+    return 1 - (1 - confidence) / max(1, comparisons)
 
 
 def prediction_factor(*, confidence: float, observations: int, degrees_of_freedom: int) -> float:

@@ -7,8 +7,8 @@ from enum import StrEnum
 from services.regression.domain.errors import BadThreshold
 
 DEFAULT_CONFIDENCE = 0.99
-"""Two-sided, per comparison. Where the noise sets the limit, one comparison in 200 is called degraded by chance;
-where the threshold sets it (an engine that repeats itself exactly), none is."""
+"""Two-sided, for all comparisons of a reference together: an unchanged repetition on a noisy engine leaves a limit
+once in a hundred runs of that reference, half of the times for the worse; on an engine that repeats itself, never."""
 
 SSIM_TO_BASELINE = "ssim_to_baseline"
 

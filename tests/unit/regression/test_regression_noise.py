@@ -11,6 +11,7 @@ from services.regression.domain.noise import (
     pooled_noise,
     prediction_factor,
     sample_deviation,
+    shared_confidence,
     student_t_cdf,
     student_t_quantile,
 )
@@ -74,10 +75,26 @@ def test_deviation_is_that_of_a_sample() -> None:
 
 
 def test_pooling_adds_the_degrees_of_freedom_of_all_segments() -> None:
-    noise = pooled_noise([0.9, 0.92], [[0.9, 0.92], [0.8, 0.84], [0.7, 0.7]])
+    noise = pooled_noise([0.7, 0.7], [[0.9, 0.92], [0.8, 0.84], [0.7, 0.7]])
     assert noise.degrees_of_freedom == 3
     assert noise.deviation == pytest.approx(math.sqrt((0.0002 + 0.0008 + 0) / 3))
     assert noise.pooled
+
+
+def test_a_segment_noisier_than_the_others_keeps_its_own_deviation() -> None:
+    noise = pooled_noise([0.8, 0.84], [[0.9, 0.92], [0.8, 0.84], [0.7, 0.7]])
+    assert noise.deviation == sample_deviation([0.8, 0.84])
+    assert noise.degrees_of_freedom == 3
+
+
+def test_a_single_segment_has_nothing_to_pool_with() -> None:
+    assert pooled_noise([0.9, 0.92, 0.97], [[0.9, 0.92, 0.97]]) == noise_of([0.9, 0.92, 0.97])
+
+
+def test_many_comparisons_share_the_error_that_one_may_make() -> None:
+    assert shared_confidence(confidence=0.99, comparisons=1) == 0.99
+    assert shared_confidence(confidence=0.99, comparisons=50) == pytest.approx(0.9998)
+    assert shared_confidence(confidence=0.99, comparisons=0) == 0.99
 
 
 def test_pooling_without_any_repetition_leaves_the_noise_unknown() -> None:
