@@ -96,7 +96,10 @@ class Consumer:
         record = cast(Any, message.raw_message)
         consumer = cast(AIOKafkaConsumer, message.consumer)
         partition = TopicPartition(record.topic, record.partition)
-        outcome = await self._delivery.take(_message_of(record, prefix=self._prefix))
+        if record.value is None:  # a tombstone: for the broker's compaction; the deletion has an event of its own
+            outcome = Outcome.DONE
+        else:
+            outcome = await self._delivery.take(_message_of(record, prefix=self._prefix))
         if outcome is Outcome.AGAIN:
             self._pause(consumer, partition, record.offset)
         else:
@@ -135,5 +138,5 @@ def _message_of(record: Any, *, prefix: str) -> Message:
         offset=record.offset,
         key=(record.key or b"").decode(errors="replace"),
         headers={name: (value or b"").decode(errors="replace") for name, value in record.headers},
-        value=record.value or b"",
+        value=record.value,
     )

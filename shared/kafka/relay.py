@@ -107,7 +107,7 @@ class Relay:
             await producer.send(
                 self._prefix + row["aggregatetype"],
                 key=row["aggregateid"].encode(),
-                value=orjson.dumps(row["payload"]),
+                value=None if row["payload"] is None else orjson.dumps(row["payload"]),
                 headers=[(name, value.encode()) for name, value in row["headers"].items()],
             )
             for row in rows

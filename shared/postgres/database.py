@@ -13,6 +13,7 @@ from shared.cause import Cause
 from shared.contracts.base import Event
 from shared.contracts.topics import Topic, topic_of
 from shared.errors import AlreadyHandled
+from shared.ids import uuid7
 from shared.kafka.envelope import headers_of
 from shared.postgres.errors import is_transient
 
@@ -52,6 +53,21 @@ class Transaction:
             topic.name,
             event.model_dump(mode="json"),
             headers,
+        )
+
+    async def retire(self, topic: Topic[Any], key: str) -> None:
+        """Take what was last said under this key out of a compacted topic: a message without a value (a tombstone).
+
+        Without it a service that starts for the first time would learn of a thing whose deletion is no longer kept.
+        """
+        await self.connection.execute(
+            """
+            INSERT INTO outbox (id, aggregatetype, aggregateid, type, payload, headers)
+            VALUES ($1, $2, $3, $2, NULL, '{}')
+            """,
+            uuid7(),
+            topic.name,
+            key,
         )
 
 

@@ -59,13 +59,19 @@ class Outbox:
 
     async def new(self) -> list[Said]:
         rows = await self._database.fetch(
-            "SELECT seq, type, aggregateid, payload FROM outbox WHERE seq > $1 ORDER BY seq", self._seen
+            "SELECT seq, type, aggregateid, payload FROM outbox WHERE seq > $1 AND payload IS NOT NULL ORDER BY seq",
+            self._seen,
         )
         self._seen = max([self._seen, *(row["seq"] for row in rows)])
         said = [Said(topic=row["type"], key=row["aggregateid"], payload=row["payload"]) for row in rows]
         for event in said:
             topics.topic_named(event.topic).event.model_validate(event.payload)
         return said
+
+    async def retired(self) -> list[tuple[str, str]]:
+        """Topic and key of every tombstone so far."""
+        rows = await self._database.fetch("SELECT type, aggregateid FROM outbox WHERE payload IS NULL ORDER BY seq")
+        return [(row["type"], row["aggregateid"]) for row in rows]
 
 
 class Client:

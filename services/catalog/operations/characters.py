@@ -5,7 +5,7 @@ from typing import Protocol
 from services.catalog import domain, metrics
 from services.catalog.store import CharacterStore, ProjectStore
 from shared.cause import Cause
-from shared.contracts import types
+from shared.contracts import topics, types
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
 from shared.media import MediaStore
 from shared.postgres import Transaction
@@ -68,13 +68,13 @@ class CharacterOperations:
 
 
 async def say_deleted(tx: Transaction, character: domain.Character) -> None:
-    await tx.emit(
-        CharacterDeleted(
-            sequence=character.version + 1,
-            character_id=types.CharacterId(character.id),
-            project_id=types.ProjectId(character.project_id),
-        )
+    deleted = CharacterDeleted(
+        sequence=character.version + 1,
+        character_id=types.CharacterId(character.id),
+        project_id=types.ProjectId(character.project_id),
     )
+    await tx.emit(deleted)
+    await tx.retire(topics.CHARACTER_UPDATED, deleted.key)
 
 
 def _updated(character: domain.Character) -> CharacterUpdated:

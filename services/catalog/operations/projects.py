@@ -6,7 +6,7 @@ from services.catalog import domain
 from services.catalog.operations import characters, scene_types
 from services.catalog.store import CharacterStore, ProjectStore, SceneTypeStore
 from shared.cause import Cause
-from shared.contracts import types
+from shared.contracts import topics, types
 from shared.contracts.project import ProjectDeleted, ProjectUpdated
 
 
@@ -46,7 +46,9 @@ class ProjectOperations:
             for scene_type in await self._scene_types.lock_of_project(tx, project_id):
                 await scene_types.say_deleted(tx, scene_type)
             await self._store.delete(tx, project_id)
-            await tx.emit(ProjectDeleted(sequence=project.version + 1, project_id=types.ProjectId(project.id)))
+            deleted = ProjectDeleted(sequence=project.version + 1, project_id=types.ProjectId(project.id))
+            await tx.emit(deleted)
+            await tx.retire(topics.PROJECT_UPDATED, deleted.key)
 
 
 def _updated(project: domain.Project) -> ProjectUpdated:

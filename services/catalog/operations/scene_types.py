@@ -5,7 +5,7 @@ from typing import Any
 from services.catalog import domain
 from services.catalog.store import ProjectStore, SceneTypeStore
 from shared.cause import Cause
-from shared.contracts import types
+from shared.contracts import topics, types
 from shared.contracts.scene_type import SceneTypeDeleted, SceneTypeUpdated
 from shared.postgres import Transaction
 
@@ -64,13 +64,13 @@ class SceneTypeOperations:
 
 
 async def say_deleted(tx: Transaction, scene_type: domain.SceneType) -> None:
-    await tx.emit(
-        SceneTypeDeleted(
-            sequence=scene_type.version + 1,
-            scene_type_id=types.SceneTypeId(scene_type.id),
-            project_id=types.ProjectId(scene_type.project_id),
-        )
+    deleted = SceneTypeDeleted(
+        sequence=scene_type.version + 1,
+        scene_type_id=types.SceneTypeId(scene_type.id),
+        project_id=types.ProjectId(scene_type.project_id),
     )
+    await tx.emit(deleted)
+    await tx.retire(topics.SCENE_TYPE_UPDATED, deleted.key)
 
 
 def _updated(scene_type: domain.SceneType) -> SceneTypeUpdated:

@@ -67,6 +67,9 @@ async def test_deleting_a_project_says_so_for_everything_in_it(admin: Client, ou
         ("project.deleted", str(doomed["id"])),
     ]
     assert all(event.payload["sequence"] == 2 for event in said)
+    assert await outbox.retired() == [(event.topic.replace("deleted", "updated"), event.key) for event in said], (
+        "a service that starts in a year does not learn of them"
+    )
     assert await catalog.database.fetchval("SELECT count(*) FROM characters") == 1
     assert await admin.get(f"/api/characters/{survivor['id']}") == survivor
     problem(await admin.http.get(f"/api/characters/{ada['id']}"), 404)

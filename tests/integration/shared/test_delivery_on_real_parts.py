@@ -331,6 +331,23 @@ async def _has_stopped(delivery: Delivery) -> bool:
     return delivery.stopped_because is not None
 
 
+async def test_a_retired_key_leaves_the_compacted_topic_and_no_handler_is_asked(stage: Stage) -> None:
+    async def handle(event: CharacterUpdated, cause: Cause) -> None:
+        async with stage.database.transaction(cause):
+            stage.handled.append(event.sequence)
+
+    stage.consumer.on(topics.CHARACTER_UPDATED, handle)
+    async with stage.running():
+        async with stage.database.transaction(Cause.begin("tester")) as tx:
+            await tx.emit(character(1))
+            await tx.retire(topics.CHARACTER_UPDATED, character(1).key)
+            await tx.emit(character(1).model_copy(update={"sequence": 2}))
+        said = await stage.read(topics.CHARACTER_UPDATED, 3)
+        await until(lambda: _is(stage.handled, [1, 2]))
+    assert [(message.key, message.value is None) for message in said] == [(b"1", False), (b"1", True), (b"1", False)]
+    assert await stage.database.fetchval("SELECT count(*) FROM dead_letters") == 0
+
+
 async def test_events_that_were_committed_are_said_even_if_the_relay_starts_later(stage: Stage) -> None:
     async with stage.database.transaction(Cause.begin("tester")) as tx:
         for number in range(3):
