@@ -3,9 +3,11 @@
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
+from services.dispatch.operations.seams import SeamOperations
 from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.asset import AssetUpdated, AssetVersionPublished
+from shared.contracts.boundary import BoundaryChecked
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
 from shared.contracts.generation import GenerationCancelRequested, GenerationRequested
 from shared.contracts.project import ProjectDeleted, ProjectUpdated
@@ -15,10 +17,18 @@ from shared.kafka.consumer import Consumer
 
 
 class Handlers:
-    def __init__(self, *, facts: FactOperations, requests: RequestOperations, reviews: ReviewOperations) -> None:
+    def __init__(
+        self,
+        *,
+        facts: FactOperations,
+        requests: RequestOperations,
+        reviews: ReviewOperations,
+        seams: SeamOperations,
+    ) -> None:
         self._facts = facts
         self._requests = requests
         self._reviews = reviews
+        self._seams = seams
 
     async def project_updated(self, event: ProjectUpdated, cause: Cause) -> None:
         """Keep a copy. Stale: an older sequence changes nothing; after the project's deletion it is ignored."""
@@ -71,6 +81,15 @@ class Handlers:
         """
         await self._reviews.scored(event, cause)
 
+    async def boundary_checked(self, event: BoundaryChecked, cause: Cause) -> None:
+        """Keep the number with the two versions that meet there.
+
+        Stale: an older sequence of the same pair changes nothing; a pair of which one is no longer current is kept, and
+        shown when both are again. Versions are named here before anybody else hears of them, so that an unknown one is
+        deleted: nothing.
+        """
+        await self._seams.checked(event, cause)
+
 
 def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.PROJECT_UPDATED, handlers.project_updated)
@@ -84,3 +103,4 @@ def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.GENERATION_REQUESTED, handlers.generation_requested)
     consumer.on(topics.GENERATION_CANCEL_REQUESTED, handlers.generation_cancel_requested)
     consumer.on(topics.SEGMENT_SCORED, handlers.segment_scored)
+    consumer.on(topics.BOUNDARY_CHECKED, handlers.boundary_checked)

@@ -22,6 +22,7 @@ from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.operations.timelines import Timelines
@@ -93,7 +94,13 @@ def _take_requests(
     regenerations = RegenerationOperations(store=store, timelines=timelines, new_work=new_work)
     requests = RequestOperations(store=store, new_work=new_work)
     handlers.register(
-        chassis.consumer, handlers.Handlers(facts=FactOperations(store=store), requests=requests, reviews=reviews)
+        chassis.consumer,
+        handlers.Handlers(
+            facts=FactOperations(store=store),
+            requests=requests,
+            reviews=reviews,
+            seams=SeamOperations(store=store),
+        ),
     )
     planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
     scenes = SceneOperations(store=store, planner=planner, new_work=new_work)

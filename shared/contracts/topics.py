@@ -243,7 +243,7 @@ BOUNDARY_CHECKED = Topic(
     name="boundary.checked",
     event=BoundaryChecked,
     producers=("smoothing",),
-    consumers=(),
+    consumers=("dispatch",),
     description="the seam between two current versions was measured",
 )
 

@@ -43,6 +43,7 @@ from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.operations.timelines import Look, Timelines
@@ -417,7 +418,8 @@ class Dispatch:
             for server in servers
         }
         self.upkeep = UpkeepWorker(assignments=self.assignments, fleet=self.fleet)
-        self.handlers = Handlers(facts=self.facts, requests=self.requests, reviews=self.reviews)
+        self.seams = SeamOperations(store=self.store)
+        self.handlers = Handlers(facts=self.facts, requests=self.requests, reviews=self.reviews, seams=self.seams)
 
     async def learn(self, *events: Any) -> None:
         """Have events delivered for the first time, each by its own handler."""

@@ -69,6 +69,8 @@ class Timelines:
         known = await self._store.comparisons_in(tx, _frames(changed))
         for version in changed:
             await self._store.save_version(tx, version, _causes(version, after, known), revision)
+        if _current_ids(before) != _current_ids(after):
+            await self._store.show_seams(tx, scene.id)
         await self._say_staled(tx, scene, before, after, revision)
         return revision
 
@@ -130,6 +132,10 @@ def _frames(versions: "list[Version]") -> list[str]:
     frames = [version.seed for version in versions] + [version.last for version in versions]
     frames += [frame for version in versions for cause in version.causes for frame in (cause.given, cause.taken)]
     return sorted({frame for frame in frames if frame is not None})
+
+
+def _current_ids(timeline: Timeline) -> set[int]:
+    return {version.id for version in timeline.chain()}
 
 
 def _stale(timeline: Timeline) -> dict[int, tuple[Handover, ...]]:
