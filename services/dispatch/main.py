@@ -22,6 +22,7 @@ from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
@@ -43,6 +44,7 @@ STEPS_PER_SERVER = 3
 class _Parts:
     assignments: AssignmentOperations
     renders: RenderOperations
+    gates: ScoreGates
     fleet: Fleet
     graphs: GraphBuilder
     clips: ClipCollector
@@ -61,8 +63,9 @@ def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> C
 
     store = Store(chassis.database)
     timelines = Timelines(store=store, look=FrameComparer(media=chassis.media), ssim_limit=settings.handover_ssim)
-    _take_requests(chassis, settings, store, timelines, new_work)
-    parts = _rendering(chassis, settings, store, timelines, servers, new_work)
+    gates = ScoreGates(store=store, timelines=timelines, patience_seconds=settings.score_patience_seconds)
+    _take_requests(chassis, settings, store, timelines, gates, new_work)
+    parts = _rendering(chassis, settings, store, timelines, gates, servers, new_work)
     begin = _add_workers(chassis, settings, parts, [server.name for server in servers])
 
     def begin_on(name: str) -> None:
@@ -88,10 +91,15 @@ def _server_of(settings: Settings, name: str, url: str) -> RenderServer:
 
 
 def _take_requests(
-    chassis: Chassis, settings: Settings, store: Store, timelines: Timelines, new_work: Callable[[], None]
+    chassis: Chassis,
+    settings: Settings,
+    store: Store,
+    timelines: Timelines,
+    gates: ScoreGates,
+    new_work: Callable[[], None],
 ) -> None:
-    reviews = ReviewOperations(store=store, timelines=timelines)
-    regenerations = RegenerationOperations(store=store, timelines=timelines, new_work=new_work)
+    reviews = ReviewOperations(store=store, timelines=timelines, gates=gates, new_work=new_work)
+    regenerations = RegenerationOperations(store=store, timelines=timelines, gates=gates, new_work=new_work)
     requests = RequestOperations(store=store, new_work=new_work)
     handlers.register(
         chassis.consumer,
@@ -104,7 +112,7 @@ def _take_requests(
     )
     planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
     scenes = SceneOperations(store=store, planner=planner, new_work=new_work)
-    shots = ShotOperations(store=store, planner=planner, timelines=timelines, new_work=new_work)
+    shots = ShotOperations(store=store, planner=planner, timelines=timelines, gates=gates, new_work=new_work)
     batches = BatchOperations(
         store=store, shots=shots, planner=Planner(store=store, fact_patience_seconds=0), new_work=new_work
     )
@@ -116,7 +124,7 @@ def _take_requests(
             shots_=shots,
             batches_=batches,
             servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),
-            queue_=QueueOperations(store=store, new_work=new_work),
+            queue_=QueueOperations(store=store, gates=gates, new_work=new_work),
             store=store,
         )
     )
@@ -130,6 +138,7 @@ def _rendering(
     settings: Settings,
     store: Store,
     timelines: Timelines,
+    gates: ScoreGates,
     servers: list[RenderServer],
     new_work: Callable[[], None],
 ) -> _Parts:
@@ -150,8 +159,9 @@ def _rendering(
         assignments=AssignmentOperations(
             store=store, new_work=new_work, lease=timedelta(seconds=settings.lease_seconds)
         ),
+        gates=gates,
         renders=RenderOperations(
-            store=store, timelines=timelines, new_work=new_work, max_attempts=settings.max_attempts
+            store=store, timelines=timelines, gates=gates, new_work=new_work, max_attempts=settings.max_attempts
         ),
         fleet=fleet,
         graphs=graphs,
@@ -168,9 +178,10 @@ def _add_workers(chassis: Chassis, settings: Settings, parts: _Parts, names: lis
         queue=settings.queue_timeout_seconds,
         away=settings.away_patience_seconds,
     )
-    upkeep = UpkeepWorker(assignments=parts.assignments, fleet=parts.fleet)
+    upkeep = UpkeepWorker(assignments=parts.assignments, gates=parts.gates, fleet=parts.fleet)
     chassis.work("fleet", parts.fleet.check, poll_seconds=settings.health_seconds)
     chassis.work("leases", upkeep.leases, poll_seconds=1.0)
+    chassis.work("scores", upkeep.scores, poll_seconds=1.0)
     chassis.work("abandoned", upkeep.abandoned, poll_seconds=1.0)
 
     def begin(name: str) -> None:

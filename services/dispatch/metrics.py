@@ -22,5 +22,10 @@ RECLAIMED_LEASES = Counter(
 REATTACHED = Counter(
     "rushes_dispatch_reattached_total", "Jobs that went on with a prompt sent earlier instead of sending another"
 )
+SCORE_GATES = Counter(
+    "rushes_dispatch_score_gates_total",
+    "What followed from scores that a chain waited for: passed, retried, paused",
+    ["outcome"],
+)
 SERVER_READY = Gauge("rushes_dispatch_server_ready", "1 when the render server answers", ["server"])
 SERVER_QUEUE = Gauge("rushes_dispatch_server_queue", "Prompts on the render server as of the last look", ["server"])

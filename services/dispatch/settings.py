@@ -71,6 +71,12 @@ class Settings(ServiceSettings):
         validation_alias="DISPATCH_HANDOVER_SSIM",
         description="two frames at least this alike count as the same: what continues from one is not stale",
     )
+    score_patience_seconds: float = Field(
+        default=1800,
+        ge=1,
+        validation_alias="DISPATCH_SCORE_PATIENCE_SECONDS",
+        description="how long a scene that waits for scores waits for one before it is paused",
+    )
     fact_patience_seconds: float = Field(
         default=3,
         ge=0,

@@ -38,11 +38,13 @@ from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
+from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
@@ -384,21 +386,30 @@ class Dispatch:
         self.facts = FactOperations(store=self.store, now=now)
         self.requests = RequestOperations(store=self.store, new_work=_nothing, now=now)
         self.timelines = Timelines(store=self.store, look=look or FrameComparer(media=media), ssim_limit=0.98, now=now)
-        self.reviews = ReviewOperations(store=self.store, timelines=self.timelines, now=now)
+        self.gates = ScoreGates(store=self.store, timelines=self.timelines, patience_seconds=600, now=now)
+        self.queue = QueueOperations(store=self.store, gates=self.gates, new_work=_nothing, now=now)
+        self.reviews = ReviewOperations(
+            store=self.store, timelines=self.timelines, gates=self.gates, new_work=_nothing, now=now
+        )
         self.regenerations = RegenerationOperations(
-            store=self.store, timelines=self.timelines, new_work=_nothing, now=now
+            store=self.store, timelines=self.timelines, gates=self.gates, new_work=_nothing, now=now
         )
         planner = Planner(store=self.store, fact_patience_seconds=0, draw_seed=lambda: 42)
         self.scenes = SceneOperations(store=self.store, planner=planner, new_work=_nothing, now=now)
         self.shots = ShotOperations(
-            store=self.store, planner=planner, timelines=self.timelines, new_work=_nothing, now=now
+            store=self.store, planner=planner, timelines=self.timelines, gates=self.gates, new_work=_nothing, now=now
         )
         self.batches = BatchOperations(store=self.store, shots=self.shots, planner=planner, new_work=_nothing, now=now)
         self.assignments = AssignmentOperations(
             store=self.store, new_work=_nothing, lease=timedelta(seconds=patience.lease), now=now
         )
         self.renders = RenderOperations(
-            store=self.store, timelines=self.timelines, new_work=_nothing, max_attempts=max_attempts, now=now
+            store=self.store,
+            timelines=self.timelines,
+            gates=self.gates,
+            new_work=_nothing,
+            max_attempts=max_attempts,
+            now=now,
         )
         self.fleet = Fleet(servers, operations=ServerOperations(store=self.store, now=now), new_work=_nothing)
         graphs = GraphBuilder()
@@ -417,7 +428,7 @@ class Dispatch:
             )
             for server in servers
         }
-        self.upkeep = UpkeepWorker(assignments=self.assignments, fleet=self.fleet)
+        self.upkeep = UpkeepWorker(assignments=self.assignments, gates=self.gates, fleet=self.fleet)
         self.seams = SeamOperations(store=self.store)
         self.handlers = Handlers(facts=self.facts, requests=self.requests, reviews=self.reviews, seams=self.seams)
 

@@ -10,7 +10,17 @@ from pydantic import Field, model_validator
 from services.dispatch.api.fields import MAX_ID, Creator, PathId, RequestCause, Viewer
 from services.dispatch.api.segments import SegmentResponse
 from services.dispatch.domain.errors import NotFound
-from services.dispatch.domain.scenes import Purpose, Scene, SceneState, Segment, Tier
+from services.dispatch.domain.scenes import (
+    HoldState,
+    PassingVerdict,
+    Purpose,
+    Scene,
+    SceneState,
+    ScoreGate,
+    Segment,
+    Tier,
+)
+from services.dispatch.domain.score_gate import MAX_RETRIES
 from services.dispatch.operations.scenes import NewScene, SceneOperations
 from services.dispatch.store import Store
 from shared.contracts.types import LockedAsset, Seed
@@ -44,6 +54,18 @@ class PositionOverrides(RequestModel):
     parameters: Overrides = Overrides()
 
 
+class ScoreGateRequest(RequestModel):
+    """The chain waits for the score of each segment before it goes on. One whose verdict is worse than `wait_for` is
+    rendered again under up to `retries` other seeds; after that the scene pauses and says why.
+    """
+
+    wait_for: PassingVerdict = PassingVerdict.PASS
+    retries: Annotated[int, Field(ge=0, le=MAX_RETRIES)] = 0
+
+    def gate(self) -> ScoreGate:
+        return ScoreGate(wait_for=self.wait_for, retries=self.retries)
+
+
 class NewSceneRequest(RequestModel):
     """Without `seed` one is drawn; the seeds of all positions are derived from it and shown in the answer."""
 
@@ -60,6 +82,7 @@ class NewSceneRequest(RequestModel):
     seed: Seed | None = None
     parameters: Overrides = Overrides()
     segments: Annotated[tuple[PositionOverrides, ...], Field(max_length=100)] = ()
+    score_gate: ScoreGateRequest | None = None
 
     @model_validator(mode="after")
     def _each_position_once(self) -> Self:
@@ -84,7 +107,26 @@ class NewSceneRequest(RequestModel):
             seeds={s.position: s.seed for s in self.segments if s.seed is not None},
             overrides=self.parameters.given(),
             per_position={s.position: s.parameters.given() for s in self.segments},
+            score_gate=None if self.score_gate is None else self.score_gate.gate(),
         )
+
+
+class ScoreGateResponse(ResponseModel):
+    wait_for: PassingVerdict
+    retries: int
+
+
+class HoldResponse(ResponseModel):
+    """Where a chain with a score gate stands: `waiting` for a score, at the latest `until`; `retrying` with another
+    version of the position; or `paused` for the `reason`, until the scene is resumed, or the segment is approved,
+    replaced, or scored again.
+    """
+
+    state: HoldState
+    segment_id: int
+    position: int
+    reason: str
+    until: datetime | None
 
 
 class SceneResponse(ResponseModel):
@@ -113,6 +155,8 @@ class SceneResponse(ResponseModel):
     created_at: datetime
     finished_at: datetime | None
     revision: int
+    score_gate: ScoreGateResponse | None
+    hold: HoldResponse | None
 
 
 class SceneDetailResponse(SceneResponse):

@@ -52,6 +52,40 @@ class Review(StrEnum):
     REJECTED = "rejected"
 
 
+class PassingVerdict(StrEnum):
+    """The worst verdict that lets a segment pass."""
+
+    PASS = "pass"
+    WARN = "warn"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ScoreGate:
+    """A chain waits for the score of each segment; one that does not pass is rendered under up to `retries` seeds."""
+
+    wait_for: PassingVerdict
+    retries: int
+
+
+class HoldState(StrEnum):
+    """`waiting`: for a score. `retrying`: for another version of the position. `paused`: for a person."""
+
+    WAITING = "waiting"
+    RETRYING = "retrying"
+    PAUSED = "paused"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hold:
+    """Where a chain with a score gate stands, and why. `until`: how long it waits for a score."""
+
+    state: HoldState
+    segment_id: int
+    position: int
+    reason: str
+    until: datetime | None
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SceneDraft:
     """A scene before it has an id. `request_id` is set exactly for the scenes that a service asked for."""
@@ -73,6 +107,7 @@ class SceneDraft:
     created_by: str
     correlation_id: UUID
     is_paused: bool = False
+    score_gate: ScoreGate | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +149,8 @@ class Scene:
     is_paused: bool = False
     moved_turn: int | None = None
     """Its place in the queue, where a person moved it."""
+    score_gate: ScoreGate | None = None
+    hold: Hold | None = None
 
     @property
     def is_persons(self) -> bool:
@@ -221,6 +258,7 @@ class Segment:
     identity_backend: str | None
     not_measurable: str | None
     score_sequence: int
+    is_retry: bool
 
     @property
     def version(self) -> int:

@@ -39,12 +39,15 @@ class Chains:
         previous_clip_sha256: str | None,
         now: datetime,
     ) -> Job:
-        """The segment's seed image is known: it can be rendered. A regeneration goes ahead of whole scenes."""
-        part_of_chain = segment.is_current
+        """The segment's seed image is known: it can be rendered. A regeneration goes ahead of whole scenes.
+
+        A retry under another seed is part of its chain.
+        """
+        part_of_chain = segment.is_current or segment.is_retry
         await self._store.queue_segment(
             tx, segment.id, seed_image_sha256=seed_image_sha256, previous_clip_sha256=previous_clip_sha256
         )
-        is_new_version = segment.regeneration_count > 0
+        is_new_version = segment.regeneration_count > 0 and not segment.is_retry
         turn = turn_of(
             kind_of(scene.purpose, is_new_version=is_new_version),
             priority=scene.priority,
@@ -63,6 +66,23 @@ class Chains:
             ),
             requested_at=scene.created_at,
             deadline_at=scene.deadline_at,
+            now=now,
+        )
+
+    async def go_on(self, tx: Transaction, scene: Scene, segment: Segment, now: datetime) -> None:
+        """Queue the segment after this one, from its last frame; after the last one the scene is complete."""
+        assert segment.clip is not None  # only what was rendered is continued
+        chain = await self._store.chain(tx, scene.id)
+        following = next((s for s in chain if s.position == segment.position + 1), None)
+        if following is None:
+            await self._store.finish_scene(tx, scene.id, SceneState.COMPLETED, "", now)
+            return
+        await self.queue(
+            tx,
+            scene,
+            following,
+            seed_image_sha256=segment.clip.last_frame_sha256,
+            previous_clip_sha256=segment.clip.sha256,
             now=now,
         )
 

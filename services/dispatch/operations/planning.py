@@ -12,7 +12,7 @@ from services.dispatch.domain.planning import (
     plan,
     refuse_assets_without_place,
 )
-from services.dispatch.domain.scenes import Json, SceneDraft, SegmentPlan, Tier
+from services.dispatch.domain.scenes import Json, SceneDraft, ScoreGate, SegmentPlan, Tier
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy, CharacterCopy, FactKind, SceneTypeCopy
@@ -40,6 +40,7 @@ class NewScene:
     seeds: dict[int, int] = field(default_factory=dict)
     overrides: Json = field(default_factory=dict)
     per_position: dict[int, Json] = field(default_factory=dict)
+    score_gate: ScoreGate | None = None
 
     @property
     def asset_ids(self) -> dict[AssetKind, int]:

@@ -9,6 +9,7 @@ from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.estimates import RenderSample, expected_seconds
 from services.dispatch.domain.queue import WorkKind, kind_of, moved_turn, starts
 from services.dispatch.domain.scenes import Scene, Tier
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.store import Store
 from services.dispatch.store.queue import QueueControl, QueueRow, SavedRow
 from shared.cause import Cause
@@ -53,8 +54,9 @@ class Usage:
 
 
 class QueueOperations:
-    def __init__(self, *, store: Store, new_work: Callable[[], None], now: Clock = utc_now) -> None:
+    def __init__(self, *, store: Store, gates: ScoreGates, new_work: Callable[[], None], now: Clock = utc_now) -> None:
         self._store = store
+        self._gates = gates
         self._new_work = new_work
         self._now = now
 
@@ -91,14 +93,21 @@ class QueueOperations:
         return await self._store.queue_control()
 
     async def pause_scene(self, scene_id: int, cause: Cause, *, paused: bool) -> Scene:
-        """What runs of it is finished; nothing more is started until it is resumed. Refused when it has ended."""
+        """What runs of it is finished; nothing more is started until it is resumed. Refused when it has ended.
+
+        Resuming one that its score gate has paused goes on with the segment as it is.
+        """
         async with self._store.transaction(cause) as tx:
             if paused:
                 await self._rendering(tx, scene_id)
             await self._store.pause_scene(tx, scene_id, paused=paused)
             scene = await self._store.lock_scene(tx, scene_id)
-        if scene is None:
-            raise NotFound(f"there is no scene {scene_id}")
+            if scene is None:
+                raise NotFound(f"there is no scene {scene_id}")
+            if not paused:
+                await self._gates.resume(tx, scene)
+                scene = await self._store.lock_scene(tx, scene_id)
+        assert scene is not None  # it was locked
         if not paused:
             self._new_work()
         return scene

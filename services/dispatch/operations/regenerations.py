@@ -18,6 +18,7 @@ from services.dispatch.domain.scenes import Json, Scene, Segment
 from services.dispatch.domain.timeline import Activation, Timeline
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.operations.replacements import Replacements
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from services.dispatch.store.timelines import Cascade
@@ -41,9 +42,16 @@ class _Held:
 
 class RegenerationOperations:
     def __init__(
-        self, *, store: Store, timelines: Timelines, new_work: Callable[[], None], now: Clock = utc_now
+        self,
+        *,
+        store: Store,
+        timelines: Timelines,
+        gates: ScoreGates,
+        new_work: Callable[[], None],
+        now: Clock = utc_now,
     ) -> None:
         self._store = store
+        self._gates = gates
         self._timelines = timelines
         self._replacements = Replacements(store=store, timelines=timelines)
         self._new_work = new_work
@@ -74,6 +82,7 @@ class RegenerationOperations:
                 cascade_id=None,
                 now=self._now(),
             )
+            await self._gates.settle(held.tx, held.scene.id)
         self._new_work()
         return asked, facts
 
@@ -95,7 +104,9 @@ class RegenerationOperations:
             current = await self._store.segment_in(held.tx, target.id)
             assert current is not None
             await self._timelines.say_activated(held.tx, current, activation, ActivationReason.REVERTED, revision)
+            await self._gates.settle(held.tx, held.scene.id)
             reverted = await self._store.segment_in(held.tx, target.id)
+        self._new_work()
         assert reverted is not None
         return reverted, activation
 
@@ -135,6 +146,7 @@ class RegenerationOperations:
                 held.tx, held.scene, held.timeline, cascade, position=held.segment.position, now=now
             )
             _refuse_idle(step)
+            await self._gates.settle(held.tx, held.scene.id)
         self._new_work()
         return cascade
 
@@ -152,7 +164,9 @@ class RegenerationOperations:
     async def _relock(self, segment_id: int, change: Callable[[Timeline], Timeline], cause: Cause) -> Segment:
         async with self._hold(segment_id, cause) as held:
             await self._timelines.save(held.tx, held.scene, held.timeline, change(held.timeline))
+            await self._gates.settle(held.tx, held.scene.id)
             segment = await self._store.segment_in(held.tx, segment_id)
+        self._new_work()
         assert segment is not None
         return segment
 

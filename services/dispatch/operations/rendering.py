@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from datetime import datetime
 from typing import Literal
 
 from services.dispatch.domain.errors import LeaseLost
@@ -19,11 +18,12 @@ from services.dispatch.domain.jobs import (
     is_repeat,
     prompt_id_of,
 )
-from services.dispatch.domain.scenes import Render, Scene, SceneState, Segment
+from services.dispatch.domain.scenes import Render, Scene, Segment
 from services.dispatch.metrics import QUEUED_SECONDS, RENDER_SECONDS, RENDERS, REPEATED_RENDERS
 from services.dispatch.operations.assignments import Assignment
 from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.replacements import Replacements
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from shared.clock import Clock, utc_now
@@ -66,6 +66,7 @@ class RenderOperations:
         *,
         store: Store,
         timelines: Timelines,
+        gates: ScoreGates,
         new_work: Callable[[], None],
         max_attempts: int,
         now: Clock = utc_now,
@@ -73,6 +74,7 @@ class RenderOperations:
         self._store = store
         self._chains = Chains(store)
         self._timelines = timelines
+        self._gates = gates
         self._replacements = Replacements(store=store, timelines=timelines)
         self._new_work = new_work
         self._max_attempts = max_attempts
@@ -160,7 +162,8 @@ class RenderOperations:
         return decided
 
     async def adopt(self, assignment: Assignment, attempt: Attempt, render: Render) -> None:
-        """The clip is stored and decoded: it becomes the segment's, and the next segment of the chain is queued.
+        """The clip is stored and decoded: it becomes the segment's, and the next segment of the chain is queued, once
+        the scene's score gate lets it, if it has one.
 
         A regeneration becomes the current version of its position, and what comes after it may become stale.
         """
@@ -183,10 +186,12 @@ class RenderOperations:
             await self._close(tx, attempt, AttemptState.ADOPTED, None)
             abandoned = await self._store.abandon_open_attempts(tx, held.job.id, now)
             await self._store.finish_job(tx, job_id=held.job.id, state=JobState.DONE, failure=None, now=now)
-            await self._say_generated(tx, held)
+            await tx.emit(generated_event(held.scene, await self._saved(tx, held)))
             await self._replacements.arrived(tx, held.scene, timeline, held.segment, render, now)
             if held.segment.is_current:
-                await self._go_on(tx, held, render, now)
+                await self._gates.arrived(tx, held.scene, await self._saved(tx, held))
+            else:
+                await self._gates.settle(tx, held.scene.id)
         RENDERS.labels("adopted").inc()
         RENDERS.labels("abandoned").inc(abandoned)
         RENDER_SECONDS.labels(held.scene.tier.value).observe(render.render_seconds)
@@ -201,27 +206,13 @@ class RenderOperations:
             foreseen, _ = timeline.arrived(assignment.segment.id, last=render.clip.last_frame_sha256)
             await self._timelines.compare(position=assignment.segment.position, timeline=foreseen)
 
-    async def _go_on(self, tx: Transaction, held: _Held, render: Render, now: datetime) -> None:
-        chain = await self._store.chain(tx, held.scene.id)
-        following = next((s for s in chain if s.position == held.segment.position + 1), None)
-        if following is None:
-            await self._store.finish_scene(tx, held.scene.id, SceneState.COMPLETED, "", now)
-            return
-        await self._chains.queue(
-            tx,
-            held.scene,
-            following,
-            seed_image_sha256=render.clip.last_frame_sha256,
-            previous_clip_sha256=render.clip.sha256,
-            now=now,
-        )
-
     async def _give_up(self, tx: Transaction, held: _Held, failure: Failure) -> None:
         now = self._now()
         await self._store.abandon_open_attempts(tx, held.job.id, now)
         await self._store.finish_job(tx, job_id=held.job.id, state=JobState.FAILED, failure=failure, now=now)
         await self._chains.fail(tx, held.scene, held.segment, failure, attempts=held.job.attempt, now=now)
         await self._replacements.failed(tx, held.segment, failure.message, now)
+        await self._gates.settle(tx, held.scene.id)
 
     async def _close(self, tx: Transaction, attempt: Attempt, state: AttemptState, failure: Failure | None) -> None:
         await self._store.close_attempt(
@@ -261,10 +252,10 @@ class RenderOperations:
             )
         )
 
-    async def _say_generated(self, tx: Transaction, held: _Held) -> None:
+    async def _saved(self, tx: Transaction, held: _Held) -> Segment:
         saved = await self._store.segment_in(tx, held.segment.id)
         assert saved is not None
-        await tx.emit(generated_event(held.scene, saved))
+        return saved
 
 
 def generated_event(scene: Scene, segment: Segment) -> SegmentGenerated:

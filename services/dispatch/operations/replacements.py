@@ -32,6 +32,7 @@ class Replacements:
         parameters: Json,
         cascade_id: int | None,
         now: datetime,
+        is_retry: bool = False,
     ) -> Segment:
         """Queue a new version of the segment. Raises Conflict when it cannot be replaced as it is."""
         replacement = timeline.replacement(segment.id, overwrite=overwrite)
@@ -45,6 +46,7 @@ class Replacements:
             parameters=parameters,
             previous_clip_sha256=previous_clip_sha256,
             cascade_id=cascade_id,
+            is_retry=is_retry,
         )
         asked = await self._store.segment_in(tx, segment_id)
         assert asked is not None

@@ -1,7 +1,10 @@
 """What people and scores say about a segment."""
 
+from collections.abc import Callable
+
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.scenes import Review, Score, Segment
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from shared.cause import Cause
@@ -12,9 +15,19 @@ from shared.contracts.types import SceneId, SegmentId
 
 
 class ReviewOperations:
-    def __init__(self, *, store: Store, timelines: Timelines, now: Clock = utc_now) -> None:
+    def __init__(
+        self,
+        *,
+        store: Store,
+        timelines: Timelines,
+        gates: ScoreGates,
+        new_work: Callable[[], None],
+        now: Clock = utc_now,
+    ) -> None:
         self._store = store
         self._timelines = timelines
+        self._gates = gates
+        self._new_work = new_work
         self._now = now
 
     async def review(
@@ -22,8 +35,9 @@ class ReviewOperations:
     ) -> Segment:
         """A person approves or rejects the current version; a later decision replaces an earlier one.
 
-        Approving a stale segment says that it is good as it is: it is not stale any more. `seen_revision`: of the scene
-        as the person saw it; raises Conflict when the segment became stale after that.
+        Approving a stale segment says that it is good as it is: it is not stale any more; and a chain that is held at
+        it goes on. `seen_revision`: of the scene as the person saw it; raises Conflict when the segment became stale
+        after that.
         """
         now = self._now()
         async with self._store.transaction(cause) as tx:
@@ -52,15 +66,24 @@ class ReviewOperations:
                     reviewed_at=now,
                 )
             )
+            await self._gates.settle(tx, scene.id)
             reviewed = await self._store.segment_in(tx, segment_id)
+        self._new_work()
         assert reviewed is not None
         return reviewed
 
     async def scored(self, event: SegmentScored, cause: Cause) -> None:
-        """Keep the gates' outcomes beside the clip they are about."""
+        """Keep the gates' outcomes beside the clip they are about; a chain that waits for them goes on, or does not.
+
+        A score cannot come before its clip is saved: both the clip and what asks for its score are one transaction.
+        """
         async with self._store.transaction(cause) as tx:
-            await self._store.lock_scene_of_segment(tx, event.segment_id)
-            await self._store.save_score(tx, event.segment_id, score_of(event), clip_sha256=event.clip_sha256)
+            scene = await self._store.lock_scene_of_segment(tx, event.segment_id)
+            score = score_of(event)
+            saved = await self._store.save_score(tx, event.segment_id, score, clip_sha256=event.clip_sha256)
+            if saved and scene is not None and scene.hold is not None:
+                await self._gates.settle(tx, scene.id)
+        self._new_work()
 
 
 def score_of(event: SegmentScored) -> Score:

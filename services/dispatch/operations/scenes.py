@@ -102,6 +102,7 @@ def _draft_of(wish: NewScene, facts: Facts, cause: Cause) -> SceneDraft:
         created_by=cause.actor,
         correlation_id=cause.correlation_id,
         is_paused=wish.paused,
+        score_gate=wish.score_gate,
     )
 
 

@@ -11,7 +11,6 @@ from services.dispatch.domain.scenes import (
     Purpose,
     Scene,
     SceneDraft,
-    SceneState,
     SegmentPlan,
     SegmentState,
     Tier,
@@ -31,6 +30,7 @@ from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.operations.planning import NewScene, Planner, locked, refuse_wrong_kinds
 from services.dispatch.operations.rendering import generated_event
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy
@@ -104,11 +104,13 @@ class ShotOperations:
         store: Store,
         planner: Planner,
         timelines: Timelines,
+        gates: ScoreGates,
         new_work: Callable[[], None],
         now: Clock = utc_now,
     ) -> None:
         self._store = store
         self._timelines = timelines
+        self._gates = gates
         self._chains = Chains(store)
         self._planner = planner
         self._new_work = new_work
@@ -222,7 +224,7 @@ class ShotOperations:
         await self._chains.stop_jobs(tx, scene, f"test shot {shot.id} was promoted to the scene", now)
         await self._store.plan_again(tx, scene.id)
         await self._store.reopen_scene(tx, scene.id)
-        first, *later = await self._store.chain(tx, scene.id)
+        first = (await self._store.chain(tx, scene.id))[0]
         source = next(s for s in await self._store.chain(tx, shot.render_scene_id) if s.state is SegmentState.GENERATED)
         await self._store.adopt_shot(tx, first.id, source_id=source.id, now=now)
         await self._store.promote_shot(tx, shot.id, scene_id=scene.id, segment_id=first.id)
@@ -231,17 +233,7 @@ class ShotOperations:
         await tx.emit(generated_event(scene, adopted))
         revision = await self._timelines.save(tx, scene, before, await self._timelines.load(tx, scene.id))
         await self._timelines.say_activated(tx, adopted, PROMOTED, ActivationReason.GENERATED, revision)
-        if later:
-            await self._chains.queue(
-                tx,
-                scene,
-                later[0],
-                seed_image_sha256=adopted.clip.last_frame_sha256,
-                previous_clip_sha256=adopted.clip.sha256,
-                now=now,
-            )
-        else:
-            await self._store.finish_scene(tx, scene.id, SceneState.COMPLETED, "", now)
+        await self._gates.arrived(tx, scene, adopted)
         return first.id
 
     async def add(self, tx: Transaction, planned: PlannedShot) -> Shot:

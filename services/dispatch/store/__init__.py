@@ -4,6 +4,7 @@ from services.dispatch.store.facts import FactStore
 from services.dispatch.store.jobs import JobStore
 from services.dispatch.store.queue import QueueStore
 from services.dispatch.store.scenes import SceneStore
+from services.dispatch.store.score_gates import ScoreGateStore
 from services.dispatch.store.seams import SeamStore
 from services.dispatch.store.servers import ServerStore
 from services.dispatch.store.shots import ShotStore
@@ -12,5 +13,7 @@ from services.dispatch.store.timelines import TimelineStore
 __all__ = ["Store"]
 
 
-class Store(FactStore, SceneStore, TimelineStore, JobStore, ShotStore, QueueStore, ServerStore, SeamStore):
+class Store(
+    FactStore, SceneStore, TimelineStore, ScoreGateStore, JobStore, ShotStore, QueueStore, ServerStore, SeamStore
+):
     """One object for the whole schema; its statements are grouped by what they are about."""

@@ -58,8 +58,8 @@ class SavedRow:
 WAITING = """
     SELECT job.id AS job_id, job.scene_id, scene.name AS scene_name, scene.purpose, scene.tier,
         scene.created_by AS owner, job.segment_id, segment.position, scene.segment_count,
-        segment.regeneration_count > 0 AS is_new_version, job.priority, job.turn, job.is_held, job.server,
-        job.queued_at, NULL::timestamptz AS submitted_at, scene.workflow_version_id,
+        segment.regeneration_count > 0 AND NOT segment.is_retry AS is_new_version, job.priority, job.turn,
+        job.is_held, job.server, job.queued_at, NULL::timestamptz AS submitted_at, scene.workflow_version_id,
         segment.requested_parameters AS parameters
     FROM (
         SELECT * FROM generation_jobs WHERE state = 'queued' AND NOT is_held
@@ -77,8 +77,8 @@ class QueueStore(BaseStore):
             """
             SELECT job.id AS job_id, job.scene_id, scene.name AS scene_name, scene.purpose, scene.tier,
                 scene.created_by AS owner, job.segment_id, segment.position, scene.segment_count,
-                segment.regeneration_count > 0 AS is_new_version, job.priority, job.turn, job.is_held, job.server,
-                job.queued_at, attempt.submitted_at, scene.workflow_version_id,
+                segment.regeneration_count > 0 AND NOT segment.is_retry AS is_new_version, job.priority, job.turn,
+                job.is_held, job.server, job.queued_at, attempt.submitted_at, scene.workflow_version_id,
                 segment.requested_parameters AS parameters
             FROM generation_jobs AS job
             JOIN scenes AS scene ON scene.id = job.scene_id JOIN segments AS segment ON segment.id = job.segment_id
@@ -96,8 +96,8 @@ class QueueStore(BaseStore):
             """
             SELECT job.id AS job_id, job.scene_id, scene.name AS scene_name, scene.purpose, scene.tier,
                 scene.created_by AS owner, job.segment_id, segment.position, scene.segment_count,
-                segment.regeneration_count > 0 AS is_new_version, job.priority, job.turn, job.is_held, job.server,
-                job.queued_at, NULL::timestamptz AS submitted_at, scene.workflow_version_id,
+                segment.regeneration_count > 0 AND NOT segment.is_retry AS is_new_version, job.priority, job.turn,
+                job.is_held, job.server, job.queued_at, NULL::timestamptz AS submitted_at, scene.workflow_version_id,
                 segment.requested_parameters AS parameters
             FROM generation_jobs AS job
             JOIN scenes AS scene ON scene.id = job.scene_id JOIN segments AS segment ON segment.id = job.segment_id

@@ -8,6 +8,9 @@ from uuid import UUID
 from services.dispatch.domain.jobs import Failure
 from services.dispatch.domain.scenes import (
     Clip,
+    Hold,
+    HoldState,
+    PassingVerdict,
     Purpose,
     Render,
     Review,
@@ -15,6 +18,7 @@ from services.dispatch.domain.scenes import (
     SceneDraft,
     SceneState,
     Score,
+    ScoreGate,
     Segment,
     SegmentPlan,
     SegmentState,
@@ -34,8 +38,9 @@ class SceneStore(BaseStore):
             """
             INSERT INTO scenes (name, project_id, character_id, scene_type_id, purpose, tier, state, priority,
                 segment_count, request_id, source_scene_id, workflow_version_id, assets, seed_image_sha256,
-                source_image_sha256, deadline_at, created_by, correlation_id, is_paused)
-            VALUES ($1, $2, $3, $4, $5, $6, 'rendering', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18)
+                source_image_sha256, deadline_at, created_by, correlation_id, is_paused, gate_wait_for, gate_retries)
+            VALUES ($1, $2, $3, $4, $5, $6, 'rendering', $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19,
+                $20)
             RETURNING *
             """,
             draft.name,
@@ -56,6 +61,8 @@ class SceneStore(BaseStore):
             draft.created_by,
             draft.correlation_id,
             draft.is_paused,
+            draft.score_gate.wait_for.value if draft.score_gate else None,
+            draft.score_gate.retries if draft.score_gate else None,
         )
         scene = _scene(row)
         await tx.connection.execute(
@@ -105,7 +112,12 @@ class SceneStore(BaseStore):
     async def finish_scene(self, tx: Transaction, scene_id: int, state: SceneState, reason: str, now: datetime) -> None:
         """What came of it is copied to the test shot that it renders, if it renders one."""
         await tx.connection.execute(
-            "UPDATE scenes SET state = $2, state_reason = $3, finished_at = $4 WHERE id = $1",
+            """
+            UPDATE scenes
+            SET state = $2, state_reason = $3, finished_at = $4, hold_state = NULL, hold_segment_id = NULL,
+                hold_position = NULL, hold_reason = '', hold_until = NULL
+            WHERE id = $1
+            """,
             scene_id,
             state.value,
             reason,
@@ -154,14 +166,14 @@ class SceneStore(BaseStore):
 
     async def segment(self, segment_id: int) -> Segment | None:
         row = await self._database.fetchrow("SELECT * FROM segments WHERE id = $1", segment_id)
-        return _segment(row) if row else None
+        return segment_of_row(row) if row else None
 
     async def segments_of(self, scene_id: int) -> list[Segment]:
         """The current version of each position."""
         rows = await self._database.fetch(
             "SELECT * FROM segments WHERE scene_id = $1 AND is_current ORDER BY position", scene_id
         )
-        return [_segment(row) for row in rows]
+        return [segment_of_row(row) for row in rows]
 
     async def versions_of(self, segment_id: int) -> list[Segment]:
         """Every version of the position that this one is a version of, newest first."""
@@ -173,18 +185,18 @@ class SceneStore(BaseStore):
             """,
             segment_id,
         )
-        return [_segment(row) for row in rows]
+        return [segment_of_row(row) for row in rows]
 
     async def chain(self, tx: Transaction, scene_id: int) -> list[Segment]:
         """As `segments_of`, inside the transaction that holds the scene's lock."""
         rows = await tx.connection.fetch(
             "SELECT * FROM segments WHERE scene_id = $1 AND is_current ORDER BY position", scene_id
         )
-        return [_segment(row) for row in rows]
+        return [segment_of_row(row) for row in rows]
 
     async def segment_in(self, tx: Transaction, segment_id: int) -> Segment | None:
         row = await tx.connection.fetchrow("SELECT * FROM segments WHERE id = $1", segment_id)
-        return _segment(row) if row else None
+        return segment_of_row(row) if row else None
 
     async def queue_segment(
         self, tx: Transaction, segment_id: int, *, seed_image_sha256: str, previous_clip_sha256: str | None
@@ -313,10 +325,14 @@ def _scene(row: Any) -> Scene:
     values["purpose"] = Purpose(values["purpose"])
     values["tier"] = Tier(values["tier"])
     values["state"] = SceneState(values["state"])
-    return Scene(**values)
+    wait_for, retries = values.pop("gate_wait_for"), values.pop("gate_retries")
+    gate = None if wait_for is None else ScoreGate(wait_for=PassingVerdict(wait_for), retries=retries)
+    hold = {name: values.pop(f"hold_{name}") for name in ("state", "segment_id", "position", "reason", "until")}
+    held = None if hold["state"] is None else Hold(**{**hold, "state": HoldState(hold["state"])})
+    return Scene(**values, score_gate=gate, hold=held)
 
 
-def _segment(row: Any) -> Segment:
+def segment_of_row(row: Any) -> Segment:
     values = dict(row)
     del values["updated_at"]
     clip_sha256, size_bytes = values.pop("clip_sha256"), values.pop("clip_size_bytes")

@@ -202,7 +202,13 @@ class ShotStore(BaseStore):
     async def reopen_scene(self, tx: Transaction, scene_id: int) -> None:
         """It has segments to render again."""
         await tx.connection.execute(
-            "UPDATE scenes SET state = 'rendering', state_reason = '', finished_at = NULL WHERE id = $1", scene_id
+            """
+            UPDATE scenes
+            SET state = 'rendering', state_reason = '', finished_at = NULL, hold_state = NULL, hold_segment_id = NULL,
+                hold_position = NULL, hold_reason = '', hold_until = NULL
+            WHERE id = $1
+            """,
+            scene_id,
         )
 
     async def plan_again(self, tx: Transaction, scene_id: int) -> None:

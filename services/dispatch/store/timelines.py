@@ -108,14 +108,15 @@ class TimelineStore(BaseStore):
         parameters: Json,
         previous_clip_sha256: str | None,
         cascade_id: int | None,
+        is_retry: bool,
     ) -> int:
         """A version that is not current, to be rendered."""
         segment_id: int = await tx.connection.fetchval(
             """
             INSERT INTO segments (scene_id, position, previous_segment_id, regeneration_count, is_current, state,
                 requested_parameters, seed_image_sha256, previous_clip_sha256, may_overwrite, accepted_handovers,
-                cascade_id)
-            VALUES ($1, $2, $3, $4, false, 'queued', $5, $6, $7, $8, $9, $10) RETURNING id
+                cascade_id, is_retry)
+            VALUES ($1, $2, $3, $4, false, 'queued', $5, $6, $7, $8, $9, $10, $11) RETURNING id
             """,
             scene_id,
             replacement.position,
@@ -127,6 +128,7 @@ class TimelineStore(BaseStore):
             replacement.may_overwrite,
             [{"position": h.position, "given": h.given, "taken": h.taken} for h in sorted(replacement.accepted)],
             cascade_id,
+            is_retry,
         )
         return segment_id
 

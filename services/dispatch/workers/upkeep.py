@@ -4,14 +4,16 @@ import logging
 
 from services.dispatch.adapters.render_server import ServerStuck, ServerUnreachable
 from services.dispatch.operations.assignments import AssignmentOperations
+from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.workers.fleet import Fleet
 
 logger = logging.getLogger(__name__)
 
 
 class UpkeepWorker:
-    def __init__(self, *, assignments: AssignmentOperations, fleet: Fleet) -> None:
+    def __init__(self, *, assignments: AssignmentOperations, gates: ScoreGates, fleet: Fleet) -> None:
         self._assignments = assignments
+        self._gates = gates
         self._fleet = fleet
 
     async def leases(self) -> bool:
@@ -19,6 +21,10 @@ class UpkeepWorker:
         reclaimed = await self._assignments.reclaim_expired()
         overdue = await self._assignments.fail_overdue()
         return bool(reclaimed or overdue)
+
+    async def scores(self) -> bool:
+        """Pause the scenes whose score did not come in time."""
+        return bool(await self._gates.pause_overdue())
 
     async def abandoned(self) -> bool:
         """Cancel abandoned prompts. One whose server does not answer is tried again after a pause."""

@@ -8,7 +8,18 @@ from rich.console import Console
 
 from deploy.local.problems import SetupProblem
 from deploy.local.stack import NotRunning
-from services.studio.cli import catalog, dead_letters, demo, measuring, queue, regression, segments, shots, stack
+from services.studio.cli import (
+    catalog,
+    dead_letters,
+    demo,
+    measuring,
+    queue,
+    regression,
+    scenes,
+    segments,
+    shots,
+    stack,
+)
 from services.studio.cli.client import ApiProblem, ConnectionProblem
 
 EXIT_DEGRADED = 1
@@ -29,6 +40,7 @@ def build() -> typer.Typer:
     app.add_typer(regression.build(), name="regression", help="Runs, reports, rollback and the reference scenes.")
     for name, group, text in catalog.groups():
         app.add_typer(group, name=name, help=text)
+    app.add_typer(scenes.build(), name="scene", help="Scenes: chains of segments.")
     app.add_typer(shots.build(), name="test-shot", help="Short shots that show what a configuration does.")
     app.add_typer(queue.build(), name="queue", help="What is rendered now and next, and by whom.")
     app.add_typer(segments.build(), name="segment", help="One segment again, back, approved, locked.")

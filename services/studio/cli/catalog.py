@@ -1,4 +1,4 @@
-"""Commands for what a studio owns: projects, characters, scene types, assets, scenes and references."""
+"""Commands for what a studio owns: projects, characters, scene types, assets and references."""
 
 import hashlib
 import json as json_module
@@ -12,7 +12,6 @@ from rich.table import Table
 
 from services.studio.cli.client import ApiProblem, Client
 from services.studio.cli.connection import Target
-from services.studio.cli.regression import asset_named
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -25,7 +24,6 @@ def groups() -> Iterator[tuple[str, typer.Typer, str]]:
     yield "character", _characters(), "Characters and their source photographs."
     yield "scene-type", _scene_types(), "Kinds of scenes, with the defaults of their renders."
     yield "asset", _assets(), "Workflows, LoRAs and models, and their versions."
-    yield "scene", _scenes(), "Scenes: chains of segments."
     yield "reference", _references(), "Reference scenes that updates are tested against."
 
 
@@ -40,7 +38,7 @@ def _projects() -> typer.Typer:
 
     @app.command(name="list", help="All projects.")
     def list_projects(json: Json = False) -> None:
-        _list("/api/projects", ("id", "name", "created_at"), json=json)
+        print_list("/api/projects", ("id", "name", "created_at"), json=json)
 
     return app
 
@@ -58,7 +56,7 @@ def _characters() -> typer.Typer:
 
     @app.command(name="list", help="All characters.")
     def list_characters(json: Json = False) -> None:
-        _list("/api/characters", ("id", "project_id", "name", "created_at"), json=json)
+        print_list("/api/characters", ("id", "project_id", "name", "created_at"), json=json)
 
     return app
 
@@ -87,7 +85,7 @@ def _scene_types() -> typer.Typer:
 
     @app.command(name="list", help="All kinds of scenes.")
     def list_scene_types(json: Json = False) -> None:
-        _list("/api/scene-types", ("id", "project_id", "name", "segment_count"), json=json)
+        print_list("/api/scene-types", ("id", "project_id", "name", "segment_count"), json=json)
 
     return app
 
@@ -120,45 +118,7 @@ def _assets() -> typer.Typer:
 
     @app.command(name="list", help="All assets and their active versions.")
     def list_assets(json: Json = False) -> None:
-        _list("/api/assets", ("id", "kind", "name", "active_version.version", "version_count"), json=json)
-
-    return app
-
-
-def _scenes() -> typer.Typer:
-    app = typer.Typer(no_args_is_help=True)
-
-    @app.command(help="Plan a scene with the active versions of these assets, and render it.")
-    def create(
-        name: str,
-        character: Annotated[str, typer.Option(help="name or number")],
-        scene_type: Annotated[str, typer.Option(help="name or number")],
-        workflow: str,
-        lora: str | None = None,
-        model: str | None = None,
-        seed: Annotated[int | None, typer.Option(min=0)] = None,
-    ) -> None:
-        with Target.from_environment().client() as client:
-            body: dict[str, Any] = {
-                "name": name,
-                "character_id": named(client, "/api/characters", character)["id"],
-                "scene_type_id": named(client, "/api/scene-types", scene_type)["id"],
-                "workflow_id": asset_named(client, f"workflow:{workflow}")["id"],
-            }
-            body |= {} if lora is None else {"lora_id": asset_named(client, f"lora:{lora}")["id"]}
-            body |= {} if model is None else {"model_id": asset_named(client, f"model:{model}")["id"]}
-            body |= {} if seed is None else {"seed": seed}
-            made = client.post("/api/scenes", body)
-        print(f"scene {made['id']} {name} is being rendered")
-
-    @app.command(help="How far a scene is, as JSON.")
-    def show(scene: Annotated[int, typer.Argument(min=1)]) -> None:
-        with Target.from_environment().client() as client:
-            print(json_module.dumps(client.get(f"/api/scenes/{scene}"), indent=2))
-
-    @app.command(name="list", help="All scenes.")
-    def list_scenes(json: Json = False) -> None:
-        _list("/api/scenes", ("id", "name", "character_id", "state", "tier"), json=json)
+        print_list("/api/assets", ("id", "kind", "name", "active_version.version", "version_count"), json=json)
 
     return app
 
@@ -174,7 +134,7 @@ def _references() -> typer.Typer:
 
     @app.command(name="list", help="All references.")
     def list_references(json: Json = False) -> None:
-        _list(
+        print_list(
             "/api/regression/references", ("id", "scene_id", "character_name", "scene_type_name", "status"), json=json
         )
 
@@ -224,7 +184,7 @@ def checksum_of(file: Path) -> str:
     return digest.hexdigest()
 
 
-def _list(path: str, columns: tuple[str, ...], *, json: bool) -> None:
+def print_list(path: str, columns: tuple[str, ...], *, json: bool) -> None:
     with Target.from_environment().client() as client:
         items = list(client.items(path, limit=200))
     if json:

@@ -49,7 +49,7 @@ async def test_a_score_is_kept_with_the_outcome_of_every_gate_and_the_means_of_m
 
 
 async def test_what_could_not_be_measured_says_why(dispatch: Dispatch, generated: dict[str, Any]) -> None:
-    reason = {
+    reason: dict[str, Any] = {
         "status": "not_measurable",
         "not_measurable": "the clip has no frames",
         "gates": [],

@@ -1,0 +1,61 @@
+"""`rushes scene ...`: chains of segments, planned, rendered and looked at."""
+
+import json as json_module
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+
+from services.studio.cli.catalog import named, print_list
+from services.studio.cli.connection import Target
+from services.studio.cli.regression import asset_named
+
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+
+
+class WaitFor(StrEnum):
+    PASS = "pass"
+    WARN = "warn"
+
+
+def build() -> typer.Typer:
+    app = typer.Typer(no_args_is_help=True)
+
+    @app.command(help="Plan a scene with the active versions of these assets, and render it.")
+    def create(
+        name: str,
+        character: Annotated[str, typer.Option(help="name or number")],
+        scene_type: Annotated[str, typer.Option(help="name or number")],
+        workflow: Annotated[str, typer.Option(help="name of the workflow")],
+        lora: str | None = None,
+        model: str | None = None,
+        seed: Annotated[int | None, typer.Option(min=0)] = None,
+        wait_for: Annotated[
+            WaitFor | None, typer.Option(help="chain on a segment only when its score is no worse than this")
+        ] = None,
+        retries: Annotated[int, typer.Option(min=0, max=10, help="other seeds for one whose score is worse")] = 0,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            body: dict[str, Any] = {
+                "name": name,
+                "character_id": named(client, "/api/characters", character)["id"],
+                "scene_type_id": named(client, "/api/scene-types", scene_type)["id"],
+                "workflow_id": asset_named(client, f"workflow:{workflow}")["id"],
+            }
+            body |= {} if lora is None else {"lora_id": asset_named(client, f"lora:{lora}")["id"]}
+            body |= {} if model is None else {"model_id": asset_named(client, f"model:{model}")["id"]}
+            body |= {} if seed is None else {"seed": seed}
+            body |= {} if wait_for is None else {"score_gate": {"wait_for": wait_for.value, "retries": retries}}
+            made = client.post("/api/scenes", body)
+        print(f"scene {made['id']} {name} is being rendered")
+
+    @app.command(help="How far a scene is, as JSON.")
+    def show(scene: Annotated[int, typer.Argument(min=1)]) -> None:
+        with Target.from_environment().client() as client:
+            print(json_module.dumps(client.get(f"/api/scenes/{scene}"), indent=2))
+
+    @app.command(name="list", help="All scenes.")
+    def list_scenes(json: Json = False) -> None:
+        print_list("/api/scenes", ("id", "name", "character_id", "state", "tier"), json=json)
+
+    return app
