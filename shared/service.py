@@ -4,6 +4,7 @@ import asyncio
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from typing import Any
 
 import uvicorn
 from fastapi import APIRouter, FastAPI, Request
@@ -62,6 +63,7 @@ class Chassis:
         self._on_start: list[Callable[[], Awaitable[None]]] = []
         self._on_stop: list[Callable[[], Awaitable[None]]] = []
         self._health: dict[str, Callable[[], Awaitable[str | None]]] = {}
+        self._facts: dict[str, Callable[[], Any]] = {}
         self._starting: str | None = "starting"
         self.app = create_app(
             name=name,
@@ -70,6 +72,7 @@ class Chassis:
             max_request_bytes=settings.max_request_bytes,
             not_ready_because=self._not_ready_because,
             lifespan=self._lifespan,
+            facts=lambda: {part: fact() for part, fact in self._facts.items()},
         )
         self.work("replay-parked", self._replay_parked, poll_seconds=1.0)
         self.work("housekeeping", self._keep_house, poll_seconds=HOUSEKEEPING_SECONDS)
@@ -108,6 +111,10 @@ class Chassis:
     def health(self, part: str, check: Callable[[], Awaitable[str | None]]) -> None:
         """`check` answers with the reason why the service is not ready, or None."""
         self._health[part] = check
+
+    def fact(self, part: str, tell: Callable[[], Any]) -> None:
+        """What `/readyz` says of a part beside whether it is ready: plain data, known without waiting."""
+        self._facts[part] = tell
 
     @asynccontextmanager
     async def _lifespan(self, _: FastAPI) -> AsyncIterator[None]:

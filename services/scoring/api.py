@@ -31,6 +31,7 @@ class ScoreResponse(ResponseModel):
     baseline_clip_sha256: str | None
     metric_suite_version: str
     identity_backend: str
+    identity_backend_version: str
     status: Literal["measured", "not_measurable"]
     not_measurable: str | None
     metrics: dict[str, MetricReading]
@@ -65,6 +66,12 @@ class GateRequest(RequestModel):
     fail_below: Limit
     warn_above: Limit
     fail_above: Limit
+    identity_backend: str | None = Field(
+        default=None,
+        max_length=100,
+        description="on whose scale limits of identity are; left out: of the back-end in use. Clips that another one "
+        "measures are not judged by them",
+    )
 
 
 class GatesRequest(RequestModel):
@@ -83,6 +90,7 @@ class GateResponse(ResponseModel):
     fail_below: float | None
     warn_above: float | None
     fail_above: float | None
+    identity_backend: str | None
     source: Literal["built_in", "project", "scene_type"]
 
 
@@ -90,6 +98,7 @@ class GatesResponse(ResponseModel):
     project_id: int
     scene_type_id: int | None
     metric_suite_version: str
+    identity_backend: str = Field(description="the back-end in use; limits on other back-ends' scales are not shown")
     gates: list[GateResponse]
 
 
@@ -105,8 +114,14 @@ class Accepted(ResponseModel):
 
 
 def build_router(
-    *, operations: RequestOperations, segments: SegmentStore, scores: ScoreStore, gates: GateStore
+    *,
+    operations: RequestOperations,
+    segments: SegmentStore,
+    scores: ScoreStore,
+    gates: GateStore,
+    identity_backend: str,
 ) -> APIRouter:
+    """`identity_backend` is the one in use."""
     router = APIRouter(prefix="/api", tags=["scoring"])
 
     @router.get("/segments/{segment_id}/scores", summary="Scores of a segment", response_model=SegmentScores)
@@ -123,8 +138,9 @@ def build_router(
             scene_type=[]
             if scene_type_id is None
             else await gates.of(project_id=project_id, scene_type_id=scene_type_id),
+            identity_backend=identity_backend,
         )
-        return _gates(project_id, scene_type_id, sourced)
+        return _gates(project_id, scene_type_id, sourced, identity_backend=identity_backend)
 
     @router.get("/quality-gates", summary="The gates that hold in a scope", response_model=GatesResponse)
     async def quality_gates(
@@ -181,6 +197,7 @@ def _score(score: domain.Score) -> ScoreResponse:
         baseline_clip_sha256=question.baseline_clip_sha256,
         metric_suite_version=question.method.suite_version,
         identity_backend=question.method.identity_backend,
+        identity_backend_version=question.method.identity_backend_version,
         status="measured" if measurement.not_measurable is None else "not_measurable",
         not_measurable=measurement.not_measurable,
         metrics={name: reading_of(reading) for name, reading in measurement.readings.items()},
@@ -193,12 +210,17 @@ def _score(score: domain.Score) -> ScoreResponse:
 
 
 def _gates(
-    project_id: int, scene_type_id: int | None, sourced: Mapping[str, tuple[domain.Gate, domain.GateSource]]
+    project_id: int,
+    scene_type_id: int | None,
+    sourced: Mapping[str, tuple[domain.Gate, domain.GateSource]],
+    *,
+    identity_backend: str,
 ) -> GatesResponse:
     return GatesResponse(
         project_id=project_id,
         scene_type_id=scene_type_id,
         metric_suite_version=domain.METRIC_SUITE_VERSION,
+        identity_backend=identity_backend,
         gates=[
             GateResponse(
                 metric=gate.metric,
@@ -208,6 +230,7 @@ def _gates(
                 fail_below=gate.fail_below,
                 warn_above=gate.warn_above,
                 fail_above=gate.fail_above,
+                identity_backend=gate.identity_backend,
                 source=source.value,
             )
             for gate, source in sourced.values()

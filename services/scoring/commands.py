@@ -7,7 +7,7 @@
     python -m services.scoring.commands fields
 
 A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG pictures. Exit code 0: measured, whatever the verdict; 2:
-bad input, with one line on stderr.
+bad input, or a back-end that is not as the settings ask (`identity --status`), with one line on stderr.
 """
 
 import argparse
@@ -21,11 +21,11 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from services.scoring.adapters.backends import (
-    BackendChoice,
     BackendUnavailable,
     IdentityStatus,
     identity_backend,
     identity_status,
+    status_of,
 )
 from services.scoring.adapters.identity import IdentityBackend
 from services.scoring.domain import (
@@ -90,7 +90,11 @@ FIELDS: Mapping[str, str] = {
     "pooled": "compare: PSNR of the mean squared error of all frames; null if infinite",
     "similarity": "identity: likeness of the two pictures' faces as the back-end measures it, higher is more alike",
     "is_identity": "identity: false if the back-end only notices that a look changed",
-    "providers": "identity --status: what the sessions really run on (session.get_providers())",
+    "usable": "identity --status: false if nothing can be compared; problem says why",
+    "device": "identity --status: cpu or cuda, as asked",
+    "providers": "identity --status: by model, what its session really runs on (session.get_providers())",
+    "problem": "identity --status: what is missing, or that a model runs on the processor although CUDA was asked for",
+    "notice": "identity --status: what the numbers mean, and what the licence of the weights allows",
 }
 """Every field of the JSON output: meaning, unit, range, direction."""
 
@@ -158,8 +162,11 @@ def _outcomes(judgement: Judgement) -> list[dict[str, Any]]:
 
 def _described(backend: IdentityBackend) -> dict[str, Any]:
     return {
-        "name": backend.name, "version": backend.version, "is_identity": backend.is_identity, "notice": backend.notice,
-    }  # fmt: skip
+        "name": backend.kind.name,
+        "version": backend.version,
+        "is_identity": backend.kind.is_identity,
+        "notice": backend.kind.notice,
+    }
 
 
 def compared(
@@ -233,16 +240,17 @@ def _image(path: Path) -> Any:
         raise BadInput(f"{path.name}: {str(error).replace('the source image', 'the picture')}") from error
 
 
-def gates_of(path: Path | None) -> Mapping[str, Gate]:
+def gates_of(path: Path | None, *, identity_backend: str) -> Mapping[str, Gate]:
     """The built-in gates, with those of a file in their place: {"sharpness": {"fail_below": 0.1}}. Raises BadInput."""
     if path is None:
-        return resolve_gates()
-    known = {each.name for each in fields_of(Gate)} - {"metric"}
+        return resolve_gates(identity_backend=identity_backend)
+    known = {each.name for each in fields_of(Gate)} - {"metric", "identity_backend"}
     try:
         if path.stat().st_size > MOST_GATES_BYTES:
             raise BadInput(f"{path.name} is too large for a file of gates")
         told = json.loads(path.read_text(encoding="utf-8"))
-        return resolve_gates(project=[_gate(metric, limits, known) for metric, limits in told.items()])
+        given = [_gate(metric, limits, known) for metric, limits in told.items()]
+        return resolve_gates(project=given, identity_backend=identity_backend)
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read: {error.strerror}") from error
     except (ValueError, AttributeError, GateError) as error:
@@ -329,8 +337,8 @@ def _run_score(options: argparse.Namespace) -> None:
         options.clip,
         expected=expected,
         identity=options.identity,
-        backend=identity_backend(_choice()),
-        gates=gates_of(options.gates),
+        backend=(backend := _backend()),
+        gates=gates_of(options.gates, identity_backend=backend.kind.name),
         sequence_fps=options.fps,
         series=options.series,
         progress=_progress,
@@ -374,23 +382,22 @@ def _number(value: float | None) -> str:
     return "inf" if value is None else f"{value:.5g}"
 
 
-def _choice() -> BackendChoice:
-    chosen = IdentitySettings()
-    return BackendChoice(
-        name=chosen.identity_backend,
-        models=None if chosen.face_models is None else str(chosen.face_models),
-        pack=chosen.face_pack,
-        pack_sha256=chosen.face_pack_sha256,
-    )
+def _backend() -> IdentityBackend:
+    """The one that the settings choose; that it does not run where it was asked to is said, on stderr."""
+    choice = IdentitySettings().choice()
+    backend = identity_backend(choice)
+    if problem := status_of(backend, choice.device).problem:
+        print(f"identity: {problem}", file=sys.stderr)
+    return backend
 
 
 def _run_identity(options: argparse.Namespace) -> None:
     if options.status:
-        _print_status(identity_status(_choice()), as_json=options.json)
+        _print_status(identity_status(IdentitySettings().choice()), as_json=options.json)
         return
     if len(options.images) != 2:
         raise BadInput("two pictures are compared; or ask for --status")
-    report = alike(options.images[0], options.images[1], backend=identity_backend(_choice()))
+    report = alike(options.images[0], options.images[1], backend=_backend())
     if options.json:
         print(json.dumps(report, indent=2))
     else:
@@ -399,12 +406,17 @@ def _run_identity(options: argparse.Namespace) -> None:
 
 
 def _print_status(status: IdentityStatus, *, as_json: bool) -> None:
+    """Raises BadInput after it has been printed, if it is not as it was asked to be: a script needs no eyes."""
     described = status.described()
     if as_json:
         print(json.dumps(described, indent=2))
-        return
-    for name, value in described.items():
-        print(f"{name:12} {', '.join(value) if isinstance(value, list) else value}")
+    else:
+        for name, value in described.items():
+            models = value.items() if isinstance(value, dict) else ()
+            text = "; ".join(f"{model} on {', '.join(on)}" for model, on in models) if models else value or "-"
+            print(f"{name:12} {text}")
+    if status.problem:
+        raise BadInput(status.problem)
 
 
 def _run_fields(options: argparse.Namespace) -> None:

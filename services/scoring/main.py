@@ -1,15 +1,17 @@
 """Scoring, put together."""
 
-from services.scoring import domain, metrics
-from services.scoring.adapters.backends import BackendChoice, identity_backend, providers_of
+from dataclasses import replace
+
+from services.scoring import domain
+from services.scoring.adapters.backends import identity_backend
 from services.scoring.api import build_router
 from services.scoring.handlers import Handlers, register
 from services.scoring.operations import MeasuringOperations, RequestOperations, SegmentOperations
 from services.scoring.settings import Settings
 from services.scoring.store import GateStore, MeasurementStore, ScoreStore, SegmentStore
+from services.scoring.workers.health import IdentityHealth
 from services.scoring.workers.measuring import MeasuringWorker
 from services.scoring.workers.pool import ProcessPool
-from shared.contracts.scoring import IdentityBackendInfo
 from shared.service import Chassis, run
 
 MEASURE = "measure"
@@ -21,18 +23,12 @@ def build(settings: Settings) -> Chassis:
     database = chassis.database
     segments, measurements = SegmentStore(database), MeasurementStore(database)
     scores, gates = ScoreStore(database), GateStore(database)
-    choice = BackendChoice(
-        name=settings.identity_backend,
-        models=None if settings.face_models is None else str(settings.face_models),
-        pack=settings.face_pack,
-        pack_sha256=settings.face_pack_sha256,
-    )
-    identity = identity_backend(choice)
-    for provider in providers_of(identity):
-        metrics.IDENTITY_PROVIDERS.labels(identity.name, identity.version, provider).set(1)
+    choice = settings.choice()
+    # Loaded once here, so that a back-end that cannot be used ends the service instead of every clip.
+    identity = identity_backend(replace(choice, device=domain.Device.CPU))
     method = domain.Method(
         suite_version=domain.METRIC_SUITE_VERSION,
-        identity_backend=identity.name,
+        identity_backend=identity.kind.name,
         identity_backend_version=identity.version,
     )
 
@@ -45,9 +41,6 @@ def build(settings: Settings) -> Chassis:
         measurements=measurements,
         scores=scores,
         gates=gates,
-        identity=IdentityBackendInfo(
-            name=identity.name, version=identity.version, is_identity=identity.is_identity, notice=identity.notice
-        ),
         lease_seconds=settings.lease_seconds,
         announce=lambda: chassis.wake(ANNOUNCE),
     )
@@ -69,8 +62,20 @@ def build(settings: Settings) -> Chassis:
     chassis.work(MEASURE, worker.step, concurrency=settings.processes)
     chassis.work(ANNOUNCE, measuring.say_one)
     chassis.on_stop(pool.stop)
-    requests = RequestOperations(segments=segments, gates=gates, media=chassis.media)
-    chassis.include(build_router(operations=requests, segments=segments, scores=scores, gates=gates))
+    health = IdentityHealth(
+        processes=pool, backend=identity.kind.name, version=identity.version, device=settings.identity_device
+    )
+    chassis.on_start(health.start)
+    chassis.health("identity", health.problem)
+    chassis.fact("identity", health.fact)
+    requests = RequestOperations(
+        segments=segments, gates=gates, media=chassis.media, identity_backend=identity.kind.name
+    )
+    chassis.include(
+        build_router(
+            operations=requests, segments=segments, scores=scores, gates=gates, identity_backend=identity.kind.name
+        )
+    )
     for error, status in ((domain.NotFound, 404), (domain.Refused, 422), (domain.GateError, 422)):
         chassis.problem(error, status)
     return chassis

@@ -11,8 +11,22 @@ MEASURE_SECONDS = Histogram(
     "Time to measure one clip, decoding included",
     buckets=(0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64, 128),
 )
+QUEUE_WAIT_SECONDS = Histogram(
+    "rushes_scoring_queue_wait_seconds",
+    "From the question to the first worker that took it; a clip measured before does not wait",
+    buckets=(0.05, 0.1, 0.25, 0.5, 1, 2, 5, 10, 30, 60, 120, 300, 600, 1800),
+)
+STAGE_SECONDS = Histogram(
+    "rushes_scoring_stage_seconds",
+    "Time within the measurement of one clip: decode, meters, identity, compare (with a baseline clip)",
+    ["stage"],
+    buckets=(0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2, 4, 8, 16, 32, 64),
+)
 IDENTITY_PROVIDERS = Gauge(
     "rushes_scoring_identity_provider",
-    "What the identity back-end's sessions really run on, as they say themselves after loading",
-    ["backend", "version", "provider"],
+    "What the models of the identity back-end really run on in the measuring processes, as their sessions say",
+    ["backend", "version", "model", "provider"],
+)
+IDENTITY_FALLEN_BACK = Gauge(
+    "rushes_scoring_identity_fallen_back", "1 if a graphics card was asked for and a model runs on the processor"
 )

@@ -20,6 +20,7 @@ from shared.postgres import Database
 
 Next = Callable[[Request], Awaitable[Response]]
 Health = Callable[[], Awaitable[dict[str, str]]]
+Facts = Callable[[], dict[str, Any]]
 
 
 def create_app(
@@ -30,19 +31,21 @@ def create_app(
     max_request_bytes: int,
     not_ready_because: Health,
     lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]],
+    facts: Facts = dict,
 ) -> FastAPI:
-    """`not_ready_because` answers with a reason per part that is not ready; empty when all are."""
+    """`not_ready_because` answers with a reason per part that is not ready; empty when all are. `facts` is what else
+    an operator should see there, by part."""
     app = FastAPI(title=f"Rushes {name}", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.verifier = verifier
     problems.install(app)
     app.middleware("http")(idempotency(database, verifier))
     app.middleware("http")(_limit(max_request_bytes))
     app.middleware("http")(_observe)
-    _add_operations(app, not_ready_because)
+    _add_operations(app, not_ready_because, facts)
     return app
 
 
-def _add_operations(app: FastAPI, not_ready_because: Health) -> None:
+def _add_operations(app: FastAPI, not_ready_because: Health, facts: Facts) -> None:
     @app.get("/healthz", include_in_schema=False)
     async def healthz() -> dict[str, str]:
         """The process lives."""
@@ -52,8 +55,9 @@ def _add_operations(app: FastAPI, not_ready_because: Health) -> None:
     async def readyz() -> JSONResponse:
         """The process can do its work; if not, why."""
         reasons = await not_ready_because()
+        status = "not ready" if reasons else "ready"
         return JSONResponse(
-            {"status": "not ready" if reasons else "ready", "reasons": reasons}, status_code=503 if reasons else 200
+            {"status": status, "reasons": reasons, "facts": facts()}, status_code=503 if reasons else 200
         )
 
     @app.get("/metrics", include_in_schema=False)

@@ -43,7 +43,11 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 store=NOTHING,
             )
         ],
-        Owner.SCORING: [scoring_router(operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING)],
+        Owner.SCORING: [
+            scoring_router(
+                operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING, identity_backend="face-region"
+            )
+        ],
         Owner.REGRESSION: [runs_router(NOTHING, NOTHING), references_router(NOTHING, NOTHING)],
     }
 

@@ -193,6 +193,7 @@ class Renderer:
         default_factory=lambda: EnvironmentFingerprint(engine="ComfyUI 0.3.64", node_classes=("KSampler",))
     )
     suite: str = "1"
+    backend: str = "look"
     fail_at: int | None = None
     failure: RenderFailure = field(
         default_factory=lambda: RenderFailure(kind="node_error", message="shapes do not match", permanent=True)
@@ -278,7 +279,9 @@ class Renderer:
             baseline_clip_sha256=order.baseline_clip_sha256,
             expected=ClipExpectation(),
             metric_suite_version=suite or self.suite,
-            identity_backend=IdentityBackendInfo(name="look", version="1", is_identity=False, notice="no face weights"),
+            identity_backend=IdentityBackendInfo(
+                name=self.backend, version="1", is_identity=False, notice="no face weights"
+            ),
             status="measured",
             metrics={name: reading(value) for name, value in values.items()},
             gate_verdict=GateVerdict.PASS,

@@ -14,10 +14,11 @@ from services.scoring.operations import MeasuringOperations, SegmentOperations
 from services.scoring.store import GateStore, MeasurementStore, ScoreStore, SegmentStore
 from services.scoring.workers.measurement import MeasurementRequest
 from services.scoring.workers.measuring import MeasuringWorker, Pool
+from services.scoring.workers.messages import Answered
 from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.base import Event
-from shared.contracts.scoring import IdentityBackendInfo, SegmentScored
+from shared.contracts.scoring import SegmentScored
 from shared.contracts.segment import SegmentGenerated
 from shared.ids import uuid7
 from shared.media import MediaStore
@@ -25,7 +26,6 @@ from shared.postgres import Database
 from tests.support.clips import camera, clip, photograph
 
 METHOD = domain.Method(suite_version="test-1", identity_backend="face-region", identity_backend_version="1")
-BACKEND = IdentityBackendInfo(name="face-region", version="1", is_identity=False, notice="a test")
 GOOD_VALUES = {
     "matches_request": 1.0,
     "sharpness": 0.35,
@@ -122,9 +122,9 @@ class PlayedPool:
     answer: Callable[[MeasurementRequest], domain.Measurement] = lambda request: good_measurement()
     asked: list[MeasurementRequest] = field(default_factory=list)
 
-    async def measure(self, request: MeasurementRequest) -> tuple[domain.Measurement, float]:
+    async def measure(self, request: MeasurementRequest) -> Answered:
         self.asked.append(request)
-        return self.answer(request), 0.25
+        return Answered(measurement=self.answer(request), seconds=0.25, stages={"decode": 0.125})
 
 
 class Scoring:
@@ -141,7 +141,6 @@ class Scoring:
             measurements=self.measurements,
             scores=self.scores,
             gates=self.gates,
-            identity=BACKEND,
             lease_seconds=30,
             announce=lambda: None,
         )

@@ -134,8 +134,10 @@ class Captures:
         except BaselineImpossible:
             return
         columns = translate.baseline_columns(built)
-        scale = (baseline.metric_suite_version, (baseline.identity_backend or {}).get("version"))
-        if (columns["metric_suite_version"], columns["identity_backend"]["version"]) == scale:
+        old = baseline.identity_backend or {}
+        new = columns["identity_backend"]
+        scale = (baseline.metric_suite_version, old.get("name"), old.get("version"))
+        if (columns["metric_suite_version"], new["name"], new["version"]) == scale:
             return
         await self._store.save_baseline(tx, baseline.id, **columns)
         measured = await self._store.baseline(baseline.id, tx)

@@ -1,20 +1,19 @@
 """Faces recognised by a pair of ONNX files: a detector in the manner of YuNet, a recogniser in that of ArcFace.
 
-The files are named by a setting and checked by their hash; nothing is downloaded. onnxruntime is part of this service's
-extra and of no other's.
+The files are named by a setting and checked by their hash; nothing is downloaded.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from services.scoring.adapters.identity import Sighting
-from services.scoring.domain import SourceRegion
+from services.scoring.adapters.onnx import BackendUnavailable, session
+from services.scoring.domain import ONNX_PAIR, Device, SourceRegion
 from services.scoring.kernels import faces
 from services.scoring.kernels.luma import Region, Rgb
 
@@ -28,11 +27,6 @@ blur in video go down to 0.65, and what is no face mostly stays below 0.4."""
 
 MOST_FACES = 8
 CHUNK_BYTES = 1024 * 1024
-CPU = "CPUExecutionProvider"
-
-
-class BackendUnavailable(Exception):
-    """The chosen back-end cannot be used here; the message says what is missing."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -46,23 +40,16 @@ class Seen:
 class OnnxPairBackend:
     """Cosine between embeddings; negative ones count as 0, for two faces cannot be less alike than not at all."""
 
-    name = "onnx-pair"
+    kind = ONNX_PAIR
     version = f"1-{DETECTOR[1][:8]}-{RECOGNISER[1][:8]}"
-    is_identity = True
-    notice = (
-        "Cosine of MobileFaceNet embeddings of YuNet's faces. On photographs the same person measures 0.49 and above, "
-        "different people 0.37 and below. The recogniser's training data was withdrawn by its publisher: for tests and "
-        "local trials."
-    )
 
-    def __init__(self, folder: Path, *, providers: Sequence[str] = (CPU,)) -> None:
-        self._detector = session(verified(folder, *DETECTOR), providers)
-        self._recogniser = session(verified(folder, *RECOGNISER), providers)
+    def __init__(self, folder: Path, *, device: Device = Device.CPU) -> None:
+        self._detector = session(verified(folder, *DETECTOR), device)
+        self._recogniser = session(verified(folder, *RECOGNISER), device)
 
     @property
-    def providers(self) -> list[str]:
-        """What the sessions really run on; a session falls back to the processor without a word."""
-        return sorted({*self._detector.get_providers(), *self._recogniser.get_providers()})
+    def providers(self) -> Mapping[str, list[str]]:
+        return {"detector": self._detector.get_providers(), "recogniser": self._recogniser.get_providers()}
 
     def tracker(self, source: Rgb, *, known: SourceRegion | None = None) -> "FaceTracker":
         """`known` is not needed: detection costs ten milliseconds, and the embedding needs the landmarks anyway."""
@@ -136,15 +123,3 @@ def verified(folder: Path, name: str, sha256: str) -> Path:
     if digest.hexdigest() != sha256:
         raise BackendUnavailable(f"the face model {name} has the SHA-256 {digest.hexdigest()} instead of {sha256}")
     return path
-
-
-def session(path: Path, providers: Sequence[str]) -> Any:
-    """One thread: as many clips are measured at once as there are cores. Raises BackendUnavailable."""
-    try:
-        import onnxruntime
-    except ImportError as error:
-        raise BackendUnavailable("onnxruntime is not installed; it comes with the extra 'scoring'") from error
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(str(path), sess_options=options, providers=list(providers))

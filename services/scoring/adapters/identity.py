@@ -6,16 +6,17 @@ frame would put the detector's jitter (up to a fifth of the box) into the score;
 jitters nor drifts.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import cv2
 import numpy as np
 import skimage.data
 from skimage.feature import Cascade
 
-from services.scoring.domain import SourceRegion
+from services.scoring.domain import FACE_REGION, IdentityKind, SourceRegion
 from services.scoring.kernels.look import PATCH, Look, centre_weights, look, similarity, similarity_cells
 from services.scoring.kernels.luma import Luma, Region, Rgb, luma
 from services.scoring.kernels.placement import (
@@ -87,14 +88,16 @@ class IdentityTracker(Protocol):
 
 
 class IdentityBackend(Protocol):
+    """`version` changes whenever a number for the same pixels may change: files and arithmetic are part of it."""
+
     @property
-    def name(self) -> str: ...
+    def kind(self) -> IdentityKind: ...
     @property
     def version(self) -> str: ...
     @property
-    def is_identity(self) -> bool: ...
-    @property
-    def notice(self) -> str: ...
+    def providers(self) -> Mapping[str, list[str]]:
+        """By model: what its session really runs on, as it says after loading. Empty without models."""
+
     def tracker(self, source: Rgb, *, known: SourceRegion | None = None) -> IdentityTracker:
         """`known` is the region found before in the same photograph, so that it need not be detected again.
 
@@ -105,13 +108,9 @@ class IdentityBackend(Protocol):
 class FaceRegionBackend:
     """Compares the look of the face region (without a face: the middle of the picture) with the source photograph."""
 
-    name = "face-region"
+    kind = FACE_REGION
     version = "1"
-    is_identity = False
-    notice = (
-        "Weightless back-end: compares edges and colours of the face region (or the subject, where no face is found) "
-        "with the source image. It notices that the look of the region changed; it does not recognise a person."
-    )
+    providers: ClassVar[Mapping[str, list[str]]] = {}
 
     def tracker(self, source: Rgb, *, known: SourceRegion | None = None) -> "RegionTracker":
         return RegionTracker(_reference(source, known or _detected(source)))

@@ -5,13 +5,15 @@ asked.
 """
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from services.scoring.adapters.faces import CPU, BackendUnavailable, FaceTracker, Seen
-from services.scoring.domain import SourceRegion
+from services.scoring.adapters.faces import FaceTracker, Seen
+from services.scoring.adapters.onnx import BackendUnavailable, wanted_providers
+from services.scoring.domain import INSIGHTFACE, Device, SourceRegion
 from services.scoring.kernels.luma import Rgb
 
 DETECTION_SIZE = (640, 640)
@@ -20,14 +22,9 @@ DETECTION_SIZE = (640, 640)
 class InsightfaceBackend:
     """Cosine between the pack's embeddings; negative ones count as 0."""
 
-    name = "insightface"
-    is_identity = True
-    notice = (
-        "Cosine of the embeddings of an insightface model pack. insightface's own packs are for non-commercial "
-        "research only."
-    )
+    kind = INSIGHTFACE
 
-    def __init__(self, models: Path, *, pack: str, sha256: str) -> None:
+    def __init__(self, models: Path, *, pack: str, sha256: str, device: Device = Device.CPU) -> None:
         """The pack's files lie in `models`/models/`pack`, where insightface looks for them."""
         if not pack or not all(part.isalnum() for part in pack.split("_")):
             raise BackendUnavailable("name the model pack: set SCORING_FACE_PACK, for example buffalo_l")
@@ -37,12 +34,11 @@ class InsightfaceBackend:
                 f"the pack {pack} has the SHA-256 {found}; set SCORING_FACE_PACK_SHA256 to it if you trust these files"
             )
         self.version = f"{pack}-{found[:8]}"
-        self._analysis = _analysis(models, pack)
+        self._analysis = _analysis(models, pack, device)
 
     @property
-    def providers(self) -> list[str]:
-        """What the sessions really run on; a session falls back to the processor without a word."""
-        return sorted({each for model in self._analysis.models.values() for each in model.session.get_providers()})
+    def providers(self) -> Mapping[str, list[str]]:
+        return {name: model.session.get_providers() for name, model in self._analysis.models.items()}
 
     def tracker(self, source: Rgb, *, known: SourceRegion | None = None) -> FaceTracker:
         return FaceTracker(source=source, look=self.seen)
@@ -71,7 +67,8 @@ def pack_digest(folder: Path) -> str:
     return digest.hexdigest()
 
 
-def _analysis(models: Path, pack: str) -> Any:
+def _analysis(models: Path, pack: str, device: Device) -> Any:
+    """`ctx_id` below 0 would move its sessions to the processor, whatever they were given."""
     try:
         from insightface.app import FaceAnalysis
     except ImportError as error:
@@ -79,7 +76,10 @@ def _analysis(models: Path, pack: str) -> Any:
             "insightface is not installed; it is no part of this project: install it with its own licence in mind"
         ) from error
     analysis = FaceAnalysis(
-        name=pack, root=str(models), allowed_modules=["detection", "recognition"], providers=[CPU]
-    )  # fmt: skip
-    analysis.prepare(ctx_id=-1, det_size=DETECTION_SIZE)
+        name=pack,
+        root=str(models),
+        allowed_modules=["detection", "recognition"],
+        providers=wanted_providers(device),
+    )
+    analysis.prepare(ctx_id=0 if device is Device.CUDA else -1, det_size=DETECTION_SIZE)
     return analysis

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from services.scoring.domain.identity import FACE_REGION, IDENTITY_KINDS, IDENTITY_METRICS
 from services.scoring.domain.readings import METRICS, Direction, Measurement, Reading
 
 
@@ -25,7 +26,8 @@ class GateError(ValueError):
 class Gate:
     """Limits of one metric. Values below `warn_below` or above `warn_above` warn, beyond the `fail_` limits they fail.
 
-    None: no limit on that side. A failed gate is a veto on the whole clip.
+    None: no limit on that side. A failed gate is a veto on the whole clip. `identity_backend` names the back-end on
+    whose scale the limits are; clips that another one measured are not judged by them. None: whichever measured.
     """
 
     metric: str
@@ -33,12 +35,14 @@ class Gate:
     fail_below: float | None = None
     warn_above: float | None = None
     fail_above: float | None = None
+    identity_backend: str | None = None
 
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise GateError(f"there is no metric '{self.metric}'; known are {', '.join(sorted(METRICS))}")
         self._check_sides(METRICS[self.metric].direction)
         self._check_order()
+        self._check_backend()
 
     def _check_sides(self, direction: Direction) -> None:
         if direction is Direction.HIGHER and (self.warn_above is not None or self.fail_above is not None):
@@ -56,6 +60,18 @@ class Gate:
         if low is not None and high is not None and low > high:
             raise GateError(f"{self.metric}: the lower limits must not be above the upper ones")
 
+    def _check_backend(self) -> None:
+        if self.identity_backend is None:
+            return
+        if self.metric not in IDENTITY_METRICS:
+            raise GateError(f"{self.metric}: only limits of {', '.join(sorted(IDENTITY_METRICS))} name a back-end")
+        if self.identity_backend not in IDENTITY_KINDS:
+            known = ", ".join(sorted(IDENTITY_KINDS))
+            raise GateError(f"there is no identity back-end '{self.identity_backend}'; known are {known}")
+
+    def suits(self, identity_backend: str) -> bool:
+        return self.identity_backend in (None, identity_backend)
+
 
 DEFAULT_GATES: Mapping[str, Gate] = {
     gate.metric: gate
@@ -68,13 +84,27 @@ DEFAULT_GATES: Mapping[str, Gate] = {
         Gate(metric="flicker", warn_above=0.006, fail_above=0.02),
         Gate(metric="frozen_frames", warn_above=0.25, fail_above=0.9),
         Gate(metric="black_frames", warn_above=0.0, fail_above=0.25),
-        Gate(metric="identity_similarity", warn_below=0.6, fail_below=0.35),
         Gate(metric="handover_ssim", warn_below=0.75, fail_below=0.4),
     )
 }
 """Wide on purpose: they catch what is broken on any scene; projects narrow them. Measured on photographs under camera
-moves: sharpness 0.2 to 0.4, flicker below 0.001 (a 5 % alternation of brightness 0.02), motion 0.02 to 0.15, identity
-0.96 and above. SSIM to a baseline has no gate: it measures change, and judging change is not this service's part."""
+moves: sharpness 0.2 to 0.4, flicker below 0.001 (a 5 % alternation of brightness 0.02), motion 0.02 to 0.15. SSIM to a
+baseline has no gate: it measures change, and judging change is not this service's part. The limits of identity are
+those of the back-end that measured it: see `default_gates`."""
+
+
+def default_gates(identity_backend: str = FACE_REGION.name) -> Mapping[str, Gate]:
+    """The built-in gates for clips whose identity that back-end measured; of an unknown one, none for identity."""
+    kind = IDENTITY_KINDS.get(identity_backend)
+    if kind is None:
+        return DEFAULT_GATES
+    gate = Gate(
+        metric="identity_similarity",
+        warn_below=kind.warn_below,
+        fail_below=kind.fail_below,
+        identity_backend=kind.name,
+    )
+    return {**DEFAULT_GATES, gate.metric: gate}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,19 +132,22 @@ class GateSource(StrEnum):
 
 
 def sourced_gates(
-    *, project: Iterable[Gate] = (), scene_type: Iterable[Gate] = (), defaults: Mapping[str, Gate] = DEFAULT_GATES
+    *, project: Iterable[Gate] = (), scene_type: Iterable[Gate] = (), identity_backend: str = FACE_REGION.name
 ) -> Mapping[str, tuple[Gate, GateSource]]:
-    """Per metric the most particular gate wins as a whole: scene type over project over built-in."""
-    resolved = {metric: (gate, GateSource.BUILT_IN) for metric, gate in defaults.items()}
-    resolved.update({gate.metric: (gate, GateSource.PROJECT) for gate in project})
-    resolved.update({gate.metric: (gate, GateSource.SCENE_TYPE) for gate in scene_type})
+    """Per metric the most particular gate wins as a whole: scene type over project over built-in.
+
+    Gates whose limits are on another back-end's scale than `identity_backend` are passed over.
+    """
+    resolved = {metric: (gate, GateSource.BUILT_IN) for metric, gate in default_gates(identity_backend).items()}
+    for gates, source in ((project, GateSource.PROJECT), (scene_type, GateSource.SCENE_TYPE)):
+        resolved.update({gate.metric: (gate, source) for gate in gates if gate.suits(identity_backend)})
     return resolved
 
 
 def resolve_gates(
-    *, project: Iterable[Gate] = (), scene_type: Iterable[Gate] = (), defaults: Mapping[str, Gate] = DEFAULT_GATES
+    *, project: Iterable[Gate] = (), scene_type: Iterable[Gate] = (), identity_backend: str = FACE_REGION.name
 ) -> Mapping[str, Gate]:
-    found = sourced_gates(project=project, scene_type=scene_type, defaults=defaults)
+    found = sourced_gates(project=project, scene_type=scene_type, identity_backend=identity_backend)
     return {metric: gate for metric, (gate, _) in found.items()}
 
 

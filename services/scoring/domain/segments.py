@@ -111,7 +111,10 @@ def question_of(segment: Segment, method: Method, *, baseline_clip_sha256: str |
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
-    """A question on lease to one worker. `known_region` was found before in the same source photograph."""
+    """A question on lease to one worker. `known_region` was found before in the same source photograph.
+
+    `waited_seconds` since it was first asked.
+    """
 
     id: MeasurementId
     lease_token: UUID
@@ -119,6 +122,7 @@ class Job:
     claims: int
     crashes: int
     known_region: SourceRegion | None
+    waited_seconds: float = 0.0
 
 
 MOST_CRASHES = 3

@@ -1,13 +1,12 @@
 """The work's use cases: take a question, keep its answer, say the score."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from uuid import UUID
 
 from services.scoring import domain, metrics
 from services.scoring.operations.wire import scored
 from services.scoring.store import GateStore, MeasurementStore, ScoreStore, SegmentStore
 from shared.cause import Cause
-from shared.contracts.scoring import IdentityBackendInfo
 from shared.ids import uuid7
 
 ACTOR = "service:scoring"
@@ -23,7 +22,6 @@ class MeasuringOperations:
         measurements: MeasurementStore,
         scores: ScoreStore,
         gates: GateStore,
-        identity: IdentityBackendInfo,
         lease_seconds: float,
         announce: Callable[[], None],
     ) -> None:
@@ -31,7 +29,6 @@ class MeasuringOperations:
         self._measurements = measurements
         self._scores = scores
         self._gates = gates
-        self._identity = identity
         self._lease_seconds = lease_seconds
         self._announce = announce
 
@@ -42,6 +39,8 @@ class MeasuringOperations:
         """
         async with self._measurements.transaction(Cause.begin(ACTOR)) as tx:
             job = await self._measurements.claim(tx, token=uuid7(), lease_seconds=self._lease_seconds)
+        if job is not None and job.claims == 1:
+            metrics.QUEUE_WAIT_SECONDS.observe(job.waited_seconds)
         metrics.QUESTIONS_OPEN.set(await self._measurements.count_open())
         if job is not None and (reason := domain.given_up(claims=job.claims, crashes=job.crashes)) is not None:
             await self.finish(job, domain.unmeasurable(reason, decodable=True), measure_seconds=0.0)
@@ -68,8 +67,15 @@ class MeasuringOperations:
         async with self._measurements.transaction(Cause.begin(ACTOR)) as tx:
             await self._measurements.give_back(tx, job, crashed=True)
 
-    async def finish(self, job: domain.Job, measurement: domain.Measurement, *, measure_seconds: float) -> None:
-        """Keep an answer; a lease that was lost means that somebody else gives it."""
+    async def finish(
+        self,
+        job: domain.Job,
+        measurement: domain.Measurement,
+        *,
+        measure_seconds: float,
+        stages: Mapping[str, float] | None = None,
+    ) -> None:
+        """Keep an answer; a lease that was lost means that somebody else gives it. `stages`: seconds in each."""
         async with self._measurements.transaction(Cause.begin(ACTOR)) as tx:
             kept = await self._measurements.finish(tx, job, measurement, measure_seconds=measure_seconds)
             if kept and measurement.region is not None:
@@ -77,6 +83,8 @@ class MeasuringOperations:
         if kept:
             metrics.MEASURED.labels("measured" if measurement.not_measurable is None else "not_measurable").inc()
             metrics.MEASURE_SECONDS.observe(measure_seconds)
+            for stage, seconds in (stages or {}).items():
+                metrics.STAGE_SECONDS.labels(stage).observe(seconds)
             self._announce()
 
     async def say_one(self) -> bool:
@@ -96,7 +104,9 @@ class MeasuringOperations:
             if pending is None:
                 return
             segment = pending.segment
+            method = pending.answer.question.method
             gates = domain.resolve_gates(
+                identity_backend=method.identity_backend,
                 project=await self._gates.of(project_id=segment.project_id, scene_type_id=None, tx=tx),
                 scene_type=await self._gates.of(
                     project_id=segment.project_id, scene_type_id=segment.scene_type_id, tx=tx
@@ -105,5 +115,5 @@ class MeasuringOperations:
             judgement = domain.judge(pending.answer.measurement, gates)
             await self._scores.keep(tx, score_id, judgement)
             sequence = await self._segments.count_scored(tx, segment.id)
-            await tx.emit(scored(pending, judgement, identity=self._identity, sequence=sequence))
+            await tx.emit(scored(pending, judgement, sequence=sequence))
         metrics.SCORES_SAID.labels(judgement.verdict.value).inc()

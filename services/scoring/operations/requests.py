@@ -1,5 +1,6 @@
 """What people ask of scoring: other gates, another measurement."""
 
+from dataclasses import replace
 from typing import Protocol
 
 from services.scoring import domain
@@ -15,8 +16,11 @@ class Media(Protocol):
 
 
 class RequestOperations:
-    def __init__(self, *, segments: SegmentStore, gates: GateStore, media: Media) -> None:
+    """`identity_backend` is the one in use: limits of identity that name none are on its scale."""
+
+    def __init__(self, *, segments: SegmentStore, gates: GateStore, media: Media, identity_backend: str) -> None:
         self._segments = segments
+        self._identity_backend = identity_backend
         self._gates = gates
         self._media = media
 
@@ -49,4 +53,10 @@ class RequestOperations:
         async with self._gates.transaction(cause) as tx:
             if await self._segments.is_deleted(tx, tuple(things)):
                 raise domain.NotFound("the project or scene type was deleted")
-            await self._gates.replace(tx, gates, project_id=project_id, scene_type_id=scene_type_id)
+            scaled = [self._scaled(gate) for gate in gates]
+            await self._gates.replace(tx, scaled, project_id=project_id, scene_type_id=scene_type_id)
+
+    def _scaled(self, gate: domain.Gate) -> domain.Gate:
+        if gate.metric not in domain.IDENTITY_METRICS or gate.identity_backend is not None:
+            return gate
+        return replace(gate, identity_backend=self._identity_backend)

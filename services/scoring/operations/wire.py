@@ -5,9 +5,7 @@ from shared.contracts import types
 from shared.contracts.scoring import IdentityBackendInfo, SegmentScored
 
 
-def scored(
-    pending: domain.Pending, judgement: domain.Judgement, *, identity: IdentityBackendInfo, sequence: int
-) -> SegmentScored:
+def scored(pending: domain.Pending, judgement: domain.Judgement, *, sequence: int) -> SegmentScored:
     segment, answer = pending.segment, pending.answer
     reason = answer.measurement.not_measurable
     return SegmentScored(
@@ -26,7 +24,7 @@ def scored(
         baseline_clip_sha256=answer.question.baseline_clip_sha256,
         expected=types.ClipExpectation.model_validate(segment.expected, from_attributes=True),
         metric_suite_version=answer.question.method.suite_version,
-        identity_backend=identity,
+        identity_backend=backend_of(answer.question.method),
         status="measured" if reason is None else "not_measurable",
         not_measurable=reason,
         metrics={name: reading_of(reading) for name, reading in answer.measurement.readings.items()},
@@ -34,6 +32,17 @@ def scored(
         gate_verdict=types.GateVerdict(judgement.verdict.value),
         quality_score=judgement.quality_score,
         measure_seconds=answer.measure_seconds,
+    )
+
+
+def backend_of(method: domain.Method) -> IdentityBackendInfo:
+    """The back-end that gave the answer, which need not be the one in use by now."""
+    kind = domain.IDENTITY_KINDS.get(method.identity_backend)
+    return IdentityBackendInfo(
+        name=method.identity_backend,
+        version=method.identity_backend_version,
+        is_identity=kind is not None and kind.is_identity,
+        notice="" if kind is None else kind.notice,
     )
 
 

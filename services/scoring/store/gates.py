@@ -14,7 +14,7 @@ class GateStore(BaseStore):
         reader = self._database if tx is None else tx.connection
         found = await reader.fetch(
             """
-            SELECT metric, warn_below, fail_below, warn_above, fail_above FROM quality_gates
+            SELECT metric, warn_below, fail_below, warn_above, fail_above, identity_backend FROM quality_gates
             WHERE project_id = $1 AND scene_type_id IS NOT DISTINCT FROM $2
             ORDER BY metric
             """,
@@ -38,13 +38,22 @@ class GateStore(BaseStore):
         await tx.connection.executemany(
             """
             INSERT INTO quality_gates (
-                project_id, scene_type_id, metric, warn_below, fail_below, warn_above, fail_above
+                project_id, scene_type_id, metric, warn_below, fail_below, warn_above, fail_above, identity_backend
             )
-            VALUES ($1, $2, $3, $4, $5, $6, $7)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
             """,
             [
-                (project_id, scene_type_id, g.metric, g.warn_below, g.fail_below, g.warn_above, g.fail_above)
-                for g in gates
+                (
+                    project_id,
+                    scene_type_id,
+                    gate.metric,
+                    gate.warn_below,
+                    gate.fail_below,
+                    gate.warn_above,
+                    gate.fail_above,
+                    gate.identity_backend,
+                )
+                for gate in gates
             ],
         )
 

@@ -49,7 +49,8 @@ class MeasurementStore(BaseStore):
                 FOR UPDATE SKIP LOCKED
             )
             RETURNING id, clip_sha256, baseline_clip_sha256, previous_clip_sha256, source_image_sha256, expected,
-                      metric_suite_version, identity_backend, identity_backend_version, claims, crashes
+                      metric_suite_version, identity_backend, identity_backend_version, claims, crashes,
+                      greatest(0, extract(epoch FROM now() - created_at))::float8 AS waited_seconds
             """,
             token,
             lease_seconds,
@@ -64,6 +65,7 @@ class MeasurementStore(BaseStore):
             claims=row["claims"],
             crashes=row["crashes"],
             known_region=await self._region(tx, question),
+            waited_seconds=row["waited_seconds"],
         )
 
     async def _region(self, tx: Transaction, question: domain.Question) -> domain.SourceRegion | None:

@@ -80,4 +80,5 @@ def gate(row: asyncpg.Record) -> domain.Gate:
         fail_below=row["fail_below"],
         warn_above=row["warn_above"],
         fail_above=row["fail_above"],
+        identity_backend=row["identity_backend"],
     )

@@ -4,7 +4,9 @@ Runs in a process of its own (see `pool`); takes files, gives plain data. A few 
 with the clip is one number per frame and metric.
 """
 
+import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -29,7 +31,7 @@ from services.scoring.workers.meters import (
 )
 from shared.video.decode import VideoError, VideoInfo, probe
 from shared.video.pictures import is_sequence, probe_pictures
-from shared.video.planes import Planes, iter_planes, iter_stored, last_planes
+from shared.video.planes import Planes, StoredFrame, iter_planes, iter_stored, last_planes
 
 FPS_TOLERANCE = 0.005
 """Relative: containers round rates (29.97 and 30000/1001 are the same); a whole frame per second is never rounding."""
@@ -59,10 +61,31 @@ class MeasurementRequest:
 
 @dataclass(slots=True, kw_only=True)
 class Watch:
-    """For people who wait, and for those who want every frame: `series` is (frame, value) per metric at the end."""
+    """For people who wait, and for those who want every frame: `series` is (frame, value) per metric at the end.
+
+    `stages` is the seconds spent in each: decode, meters, identity, compare.
+    """
 
     progress: Callable[[int, int], None] = lambda done, total: None
     series: dict[str, list[tuple[int, float]]] = field(default_factory=dict)
+    stages: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def stage(self, name: str) -> Iterator[None]:
+        started = time.perf_counter()
+        try:
+            yield
+        finally:
+            self.stages[name] = self.stages.get(name, 0.0) + time.perf_counter() - started
+
+    def decoded(self, frames: Iterator[StoredFrame]) -> Iterator[StoredFrame]:
+        """The same frames, with what it took to get them."""
+        while True:
+            with self.stage("decode"):
+                frame = next(frames, None)
+            if frame is None:
+                return
+            yield frame
 
 
 def measure(request: MeasurementRequest, *, identity: IdentityBackend, watch: Watch | None = None) -> Measurement:
@@ -88,12 +111,16 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
             meters.append(unusual)
     comparison = _Comparison(request.baseline_clip)
     frames, size = 0, (info.width, info.height)
-    for frame in iter_stored(request.clip):
-        seen = view(frame)
+    for frame in watch.decoded(iter_stored(request.clip)):
+        with watch.stage("meters"):
+            seen = view(frame)
         size = seen.size
         for meter in meters:
-            meter.feed(seen)
-        comparison.feed(seen)
+            with watch.stage("identity" if isinstance(meter, IdentityMeter) else "meters"):
+                meter.feed(seen)
+        if request.baseline_clip is not None:
+            with watch.stage("compare"):
+                comparison.feed(seen)
         frames += 1
         watch.progress(frames, info.frames)
     readings.setdefault("ssim_to_baseline", comparison.reading())

@@ -6,9 +6,10 @@ from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontext
 from pathlib import Path
 from typing import Protocol
 
-from services.scoring.domain import Job, Measurement, Question, unmeasurable
+from services.scoring.domain import Job, Question, unmeasurable
 from services.scoring.operations import MeasuringOperations
 from services.scoring.workers.measurement import MeasurementRequest
+from services.scoring.workers.messages import Answered
 from services.scoring.workers.pool import MeasuringBrokeOffError
 from shared.media import MediaChanged, MediaMissing
 from shared.postgres.errors import is_transient
@@ -19,7 +20,7 @@ class Media(Protocol):
 
 
 class Pool(Protocol):
-    async def measure(self, request: MeasurementRequest) -> tuple[Measurement, float]: ...
+    async def measure(self, request: MeasurementRequest) -> Answered: ...
 
 
 class MeasuringWorker:
@@ -37,7 +38,7 @@ class MeasuringWorker:
             return False
         try:
             async with self._kept(job):
-                measurement, seconds = await self._measured(job.question, job)
+                answered = await self._measured(job.question, job)
         except MeasuringBrokeOffError as error:
             await self._operations.crashed(job, str(error))
         except asyncio.CancelledError:
@@ -46,14 +47,16 @@ class MeasuringWorker:
             await self._operations.give_back(job)
             raise
         else:
-            await self._operations.finish(job, measurement, measure_seconds=seconds)
+            await self._operations.finish(
+                job, answered.measurement, measure_seconds=answered.seconds, stages=answered.stages
+            )
         return True
 
-    async def _measured(self, question: Question, job: Job) -> tuple[Measurement, float]:
+    async def _measured(self, question: Question, job: Job) -> Answered:
         async with AsyncExitStack() as files:
             clip = await self._file(files, question.clip_sha256)
             if not isinstance(clip, Path):
-                return unmeasurable(f"the clip {clip}", decodable=True), 0.0
+                return Answered(measurement=unmeasurable(f"the clip {clip}", decodable=True), seconds=0.0)
             request = MeasurementRequest(clip=clip, expected=question.expected, known_region=job.known_region)
             return await self._pool.measure(await self._with_others(files, question, request))
 

@@ -1,12 +1,27 @@
 """Requests and answers as lines of JSON, between the service and its measuring processes."""
 
 import json
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from services.scoring.domain import Expectation, Measurement, Reading, SourceRegion
 from services.scoring.workers.measurement import MeasurementRequest
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """A measurement, the seconds it took, of which how many in which stage, and what the process's models run on."""
+
+    measurement: Measurement
+    seconds: float
+    stages: Mapping[str, float] = field(default_factory=dict)
+    providers: Mapping[str, list[str]] = field(default_factory=dict)
+
+
+INTRODUCE = b'{"introduce": true}\n'
+"""Asks a process what it is; the answer measures nothing."""
 
 
 def request_line(request: MeasurementRequest) -> bytes:
@@ -28,16 +43,16 @@ def request_of(line: bytes) -> MeasurementRequest:
     )
 
 
-def answer_line(measurement: Measurement, *, seconds: float) -> bytes:
-    return json.dumps({"seconds": seconds, "measurement": asdict(measurement)}).encode() + b"\n"
+def answer_line(answered: Answered) -> bytes:
+    return json.dumps(asdict(answered)).encode() + b"\n"
 
 
 def failure_line(reason: str) -> bytes:
     return json.dumps({"failure": reason}).encode() + b"\n"
 
 
-def answer_of(line: bytes) -> tuple[Measurement, float] | str:
-    """The measurement and its seconds, or the reason why the process could not give one."""
+def answer_of(line: bytes) -> Answered | str:
+    """The answer, or the reason why the process could not give one."""
     fields: dict[str, Any] = json.loads(line)
     if "failure" in fields:
         return str(fields["failure"])
@@ -47,7 +62,12 @@ def answer_of(line: bytes) -> tuple[Measurement, float] | str:
         not_measurable=found["not_measurable"],
         region=_region(found["region"]),
     )
-    return measurement, float(fields["seconds"])
+    return Answered(
+        measurement=measurement,
+        seconds=float(fields["seconds"]),
+        stages=fields["stages"],
+        providers=fields["providers"],
+    )
 
 
 def _reading(fields: dict[str, Any]) -> Reading:

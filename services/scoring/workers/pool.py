@@ -5,14 +5,13 @@ import json
 import os
 import sys
 from asyncio.subprocess import PIPE, Process
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict
 
-from services.scoring.adapters.backends import BackendChoice
-from services.scoring.domain import Measurement
+from services.scoring.domain import BackendChoice
 from services.scoring.workers.measurement import MeasurementRequest
-from services.scoring.workers.messages import answer_of, request_line
+from services.scoring.workers.messages import INTRODUCE, Answered, answer_of, request_line
 
 LONGEST_ANSWER_BYTES = 4 * 1024 * 1024
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -24,16 +23,27 @@ class MeasuringBrokeOffError(Exception):
 
 
 class MeasuringProcess:
-    """One process; started when first asked, and again after it died."""
+    """One process; started when first asked, and again after it died.
+
+    `providers` is what its models ran on when it last answered; None while it never did.
+    """
 
     def __init__(self, command: Sequence[str]) -> None:
         self._command = command
         self._process: Process | None = None
+        self.providers: Mapping[str, list[str]] | None = None
 
-    async def ask(self, request: MeasurementRequest, *, deadline_seconds: float) -> tuple[Measurement, float]:
-        """The measurement and the seconds it took. Raises MeasuringBrokeOffError."""
+    async def ask(self, request: MeasurementRequest, *, deadline_seconds: float) -> Answered:
+        """Raises MeasuringBrokeOffError."""
+        return await self._answer(request_line(request), deadline_seconds)
+
+    async def introduce(self, *, deadline_seconds: float) -> None:
+        """Start it, if it does not run, and learn what its models run on. Raises MeasuringBrokeOffError."""
+        await self._answer(INTRODUCE, deadline_seconds)
+
+    async def _answer(self, question: bytes, deadline_seconds: float) -> Answered:
         try:
-            line = await asyncio.wait_for(self._exchange(request_line(request)), timeout=deadline_seconds)
+            line = await asyncio.wait_for(self._exchange(question), timeout=deadline_seconds)
         except TimeoutError as error:
             await self.stop()
             raise MeasuringBrokeOffError(f"no answer within {deadline_seconds:g} s") from error
@@ -45,6 +55,7 @@ class MeasuringProcess:
         answer = answer_of(line)
         if isinstance(answer, str):
             raise MeasuringBrokeOffError(answer)
+        self.providers = answer.providers
         return answer
 
     async def stop(self) -> None:
@@ -89,12 +100,31 @@ class ProcessPool:
         for process in self._processes:
             self._idle.put_nowait(process)
         self._deadline_seconds = deadline_seconds
+        self.problem: str | None = None
 
-    async def measure(self, request: MeasurementRequest) -> tuple[Measurement, float]:
+    async def introduce(self) -> None:
+        """So that it is known what the models run on before the first clip comes; a process that cannot start says
+        so here, and again with every clip."""
+        process = await self._idle.get()
+        try:
+            await process.introduce(deadline_seconds=self._deadline_seconds)
+            self.problem = None
+        except MeasuringBrokeOffError as error:
+            self.problem = str(error)
+        finally:
+            self._idle.put_nowait(process)
+
+    def providers(self) -> list[Mapping[str, list[str]]]:
+        """Of each process that has answered: by model, what its session runs on."""
+        return [process.providers for process in self._processes if process.providers is not None]
+
+    async def measure(self, request: MeasurementRequest) -> Answered:
         """Waits for an idle process. Raises MeasuringBrokeOffError; the next request finds a fresh process."""
         process = await self._idle.get()
         try:
-            return await process.ask(request, deadline_seconds=self._deadline_seconds)
+            answered = await process.ask(request, deadline_seconds=self._deadline_seconds)
+            self.problem = None
+            return answered
         finally:
             self._idle.put_nowait(process)
 

@@ -312,11 +312,14 @@ async def test_project_and_reference_thresholds_decide_the_verdict(world: World)
     assert [found["verdict"] for found in report["references"]] == ["improved", "degraded"]
 
 
-async def test_a_newer_metric_suite_has_the_baseline_measured_again_before_judging(world: World) -> None:
+@pytest.mark.parametrize(("suite", "backend"), [("2", "look"), ("1", "faces")])
+async def test_a_newer_metric_suite_or_another_back_end_has_the_baseline_measured_again_before_judging(
+    world: World, suite: str, backend: str
+) -> None:
     captured = Renderer(world)
     await world.reference(101, renderer=captured)
     await world.release(LORA, 2)
-    renderer = Renderer(world, suite="2")
+    renderer = Renderer(world, suite=suite, backend=backend)
     await renderer.answer_all()
     wanted = await world.said("scoring.requested")
     run = (await world.runs())[-1]
@@ -328,8 +331,8 @@ async def test_a_newer_metric_suite_has_the_baseline_measured_again_before_judgi
             await world.hear(renderer.scored(request, order))
     run = (await world.runs())[-1]
     assert run.outcome is Outcome.PASSED
-    [row] = await world.database.fetch("SELECT metric_suite_version FROM regression_baselines")
-    assert row["metric_suite_version"] == "2"
+    [row] = await world.database.fetch("SELECT metric_suite_version, identity_backend FROM regression_baselines")
+    assert (row["metric_suite_version"], row["identity_backend"]["name"]) == (suite, backend)
 
 
 async def test_a_baseline_that_is_not_measured_again_in_time_is_not_comparable(world: World) -> None:

@@ -174,3 +174,26 @@ async def test_requests_for_what_is_not_there_are_refused(
     body = {"clip_sha256": clip, "baseline_clip_sha256": sha(9)}
     assert "is stored" in problem(await creator.post("/api/scoring/requests", json=body), 422)
     problem(await creator.post("/api/scoring/requests", json={"clip_sha256": "../../etc/passwd"}), 422)
+
+
+async def test_limits_of_identity_belong_to_a_back_end(creator: httpx.AsyncClient) -> None:
+    async def put(**limits: object) -> dict[str, Any]:
+        body = {"project_id": 7, "gates": [{"metric": "identity_similarity", **limits}]}
+        response = await creator.put("/api/quality-gates", json=body)
+        assert response.status_code == 200, response.text
+        assert response.json()["identity_backend"] == "face-region"
+        [gate] = [gate for gate in response.json()["gates"] if gate["metric"] == "identity_similarity"]
+        return {name: gate[name] for name in ("source", "fail_below", "identity_backend")}
+
+    ours = {"source": "project", "fail_below": 0.5, "identity_backend": "face-region"}
+    assert await put(fail_below=0.5) == ours
+    built_in = {"source": "built_in", "fail_below": 0.35, "identity_backend": "face-region"}
+    assert await put(fail_below=0.5, identity_backend="onnx-pair") == built_in
+    body = {"project_id": 7, "gates": [{"metric": "sharpness", "fail_below": 0.1, "identity_backend": "onnx-pair"}]}
+    assert "only limits of identity" in problem(await creator.put("/api/quality-gates", json=body), 422)
+
+
+async def test_readiness_names_what_compares_faces(viewer: httpx.AsyncClient) -> None:
+    told = (await viewer.get("/readyz")).json()["facts"]["identity"]
+    assert (told["backend"], told["version"], told["device"], told["providers"]) == ("face-region", "1", "cpu", {})
+    assert told["is_identity"] is False and "does not recognise a person" in told["notice"]

@@ -162,7 +162,10 @@ def test_status_says_what_compares_and_a_missing_setting(
 ) -> None:
     assert said(capsys, "identity", "--status", "--json")["backend"] == "face-region"
     monkeypatch.setenv("SCORING_IDENTITY_BACKEND", "onnx-pair")
-    status = said(capsys, "identity", "--status", "--json")
-    assert not status["usable"]
+    assert main(["identity", "--status", "--json"]) == 2
+    printed = capsys.readouterr()
+    status = json.loads(printed.out)
+    assert not status["usable"] and status["is_identity"]
     assert "RUSHES_FACE_MODELS" in status["problem"]
+    assert printed.err == f"identity: {status['problem']}\n"
     assert main(["identity", "a.png", "b.png"]) == 2

@@ -3,10 +3,12 @@
 from datetime import UTC, datetime
 
 import pytest
+from prometheus_client import REGISTRY
 
 from services.scoring import domain
 from services.scoring.workers.measurement import MeasurementRequest
 from services.scoring.workers.pool import MeasuringBrokeOffError
+from shared.cause import Cause
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
 from shared.contracts.project import ProjectDeleted
 from shared.contracts.scene import SceneDeleted
@@ -16,6 +18,7 @@ from shared.contracts.segment import SegmentActivated, SegmentGenerated, Segment
 from shared.contracts.types import CharacterId, ProjectId, SceneId, SceneTypeId, SegmentId
 from shared.errors import AlreadyHandled, NotYetKnown, TransientError
 from shared.media import MediaStore
+from shared.postgres import Database
 from tests.support.scoring import (
     METHOD,
     PlayedPool,
@@ -355,3 +358,44 @@ class TestActivationAndReview:
             assert waiting.value.fact == f"segment:{SegmentId(event.segment_id)}"
         await scoring.deliver(SceneDeleted(scene_id=event.scene_id))
         await scoring.deliver(*early)
+
+
+async def test_an_answer_is_said_and_judged_as_the_back_end_that_gave_it(
+    scoring_database: Database, media: MediaStore, pool: PlayedPool
+) -> None:
+    """0.5 is one person to the pair of ONNX files, and a changed look to the weightless back-end."""
+    pool.answer = lambda request: good_measurement(identity_similarity=0.5)
+    pair = domain.Method(suite_version="test-1", identity_backend="onnx-pair", identity_backend_version="1-a-b")
+    for method, verdict, is_identity in ((METHOD, "warn", False), (pair, "pass", True)):
+        scoring = Scoring(scoring_database, media, pool=pool, method=method)
+        await scoring.deliver(generated(clip_sha256=await media.put_bytes(b"clip")))
+        later = Scoring(scoring_database, media, pool=pool, method=METHOD)
+        await later.work()
+        said = (await later.said())[-1]
+        assert (said.identity_backend.name, said.gate_verdict) == (method.identity_backend, verdict)
+        assert said.identity_backend.version == method.identity_backend_version
+        assert said.identity_backend.is_identity is is_identity
+        assert said.identity_backend.notice == domain.IDENTITY_KINDS[method.identity_backend].notice
+
+
+async def test_the_wait_and_the_stages_of_each_measured_clip_are_counted(scoring: Scoring, media: MediaStore) -> None:
+    def counts() -> tuple[float, float]:
+        def of(name: str, **labels: str) -> float:
+            return REGISTRY.get_sample_value(name, labels) or 0.0
+
+        return (
+            of("rushes_scoring_queue_wait_seconds_count"),
+            of("rushes_scoring_stage_seconds_count", stage="decode"),
+        )
+
+    before = counts()
+    event = generated(clip_sha256=await media.put_bytes(b"clip"))
+    await scoring.deliver(event)
+    await scoring.database.pool.execute("UPDATE measurements SET created_at = now() - interval '40 s'")
+    await scoring.work()
+    assert counts() == (before[0] + 1, before[1] + 1)
+    late = REGISTRY.get_sample_value("rushes_scoring_queue_wait_seconds_sum")
+    assert late is not None and late >= 40
+    await scoring.operations.measure_again(Cause.begin("tester"), event.clip.sha256, baseline_clip_sha256=None)
+    await scoring.work()
+    assert counts() == (before[0] + 1, before[1] + 1)

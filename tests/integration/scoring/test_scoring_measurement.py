@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from services.scoring.adapters.identity import FaceRegionBackend
-from services.scoring.domain import DEFAULT_GATES, METRICS, Expectation, Measurement, Verdict, judge
+from services.scoring.domain import METRICS, Expectation, Measurement, Verdict, default_gates, judge
 from services.scoring.workers.measurement import MeasurementRequest, load_image, measure
 from shared.video.decode import iter_frames, last_frame
 from shared.video.encode import encode_h264
@@ -57,7 +57,7 @@ def test_a_good_clip_gives_every_metric_and_passes(folder: Path, good: Measureme
     assert value(good, "ssim_to_baseline") == 1.0
     assert value(good, "identity_similarity") > 0.95
     first = measured(folder)
-    assert judge(first, DEFAULT_GATES).verdict is Verdict.PASS
+    assert judge(first, default_gates()).verdict is Verdict.PASS
 
 
 def test_the_same_clip_measures_the_same_to_the_last_digit(folder: Path, good: Measurement) -> None:
@@ -218,7 +218,7 @@ def test_a_clip_that_cannot_be_decoded_is_not_measurable_with_the_reason(data: b
     assert measurement.not_measurable is not None
     assert measurement.not_measurable.startswith("the clip cannot be decoded: ")
     assert measurement.readings["matches_request"].value == 0.0
-    assert judge(measurement, DEFAULT_GATES).verdict is Verdict.FAIL
+    assert judge(measurement, default_gates()).verdict is Verdict.FAIL
 
 
 def test_a_clip_of_one_frame_says_which_metrics_need_more(folder: Path) -> None:
@@ -235,8 +235,8 @@ def test_a_tiny_clip_is_too_small_to_measure(folder: Path) -> None:
 
 
 def test_the_backend_says_plainly_that_it_is_no_identity() -> None:
-    assert BACKEND.is_identity is False
-    assert "does not recognise a person" in BACKEND.notice
+    assert BACKEND.kind.is_identity is False
+    assert "does not recognise a person" in BACKEND.kind.notice
 
 
 @pytest.mark.parametrize("data", [b"", b"GIF89a", b"\x89PNG\r\n\x1a\n" + bytes(50)])

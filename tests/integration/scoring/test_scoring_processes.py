@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from services.scoring.adapters.backends import BackendChoice, identity_backend
+from services.scoring.adapters.backends import identity_backend
 from services.scoring.adapters.identity import FaceRegionBackend
-from services.scoring.domain import Expectation, SourceRegion, given_up, unmeasurable
+from services.scoring.domain import BackendChoice, Device, Expectation, SourceRegion, given_up, unmeasurable
+from services.scoring.metrics import IDENTITY_FALLEN_BACK
+from services.scoring.workers.health import IdentityHealth
 from services.scoring.workers.measurement import MeasurementRequest, measure
-from services.scoring.workers.messages import answer_line, answer_of, failure_line, request_line, request_of
+from services.scoring.workers.messages import Answered, answer_line, answer_of, failure_line, request_line, request_of
 from services.scoring.workers.pool import MeasuringBrokeOffError, MeasuringProcess, ProcessPool
 from tests.support.clips import camera, clip, photograph
 from tests.support.models import face_models
@@ -44,23 +46,26 @@ def test_requests_and_answers_survive_the_pipe(request_: MeasurementRequest) -> 
     assert request_of(request_line(full)) == full
     assert request_of(request_line(request_)) == request_
     measured = measure(request_, identity=FaceRegionBackend())
-    assert answer_of(answer_line(measured, seconds=1.5)) == (measured, 1.5)
-    nothing = unmeasurable("no", decodable=False)
-    assert answer_of(answer_line(nothing, seconds=0.0)) == (nothing, 0.0)
+    whole = Answered(measurement=measured, seconds=1.5, stages={"decode": 0.5}, providers={"detector": ["CPU"]})
+    assert answer_of(answer_line(whole)) == whole
+    nothing = Answered(measurement=unmeasurable("no", decodable=False), seconds=0.0)
+    assert answer_of(answer_line(nothing)) == nothing
     assert answer_of(failure_line("out of memory")) == "out of memory"
-    for line in (request_line(full), answer_line(measured, seconds=1), failure_line("two\nlines")):
+    for line in (request_line(full), answer_line(whole), failure_line("two\nlines")):
         assert line.count(b"\n") == 1 and line.endswith(b"\n")
 
 
 async def test_a_real_process_measures_what_the_function_measures(request_: MeasurementRequest) -> None:
     pool = ProcessPool(size=1, deadline_seconds=60, memory_limit_bytes=4 * 1024**3)
     try:
-        measured, seconds = await pool.measure(request_)
-        again, _ = await pool.measure(request_)
+        first = await pool.measure(request_)
+        again = await pool.measure(request_)
     finally:
         await pool.stop()
-    assert measured == again == measure(request_, identity=FaceRegionBackend())
-    assert seconds > 0
+    assert first.measurement == again.measurement == measure(request_, identity=FaceRegionBackend())
+    assert set(first.stages) == {"decode", "meters", "identity", "compare"}
+    assert 0 < sum(first.stages.values()) <= first.seconds
+    assert pool.providers() == [{}]
 
 
 def played(script: str) -> MeasuringProcess:
@@ -70,9 +75,10 @@ def played(script: str) -> MeasuringProcess:
 ECHO_UNMEASURABLE = """
 import sys
 from services.scoring.domain import unmeasurable
-from services.scoring.workers.messages import answer_line
+from services.scoring.workers.messages import Answered, answer_line
+answer = answer_line(Answered(measurement=unmeasurable("echo", decodable=True), seconds=0.0))
 for line in sys.stdin.buffer:
-    sys.stdout.buffer.write(answer_line(unmeasurable("echo", decodable=True), seconds=0.0)); sys.stdout.flush()
+    sys.stdout.buffer.write(answer); sys.stdout.flush()
 """
 
 
@@ -87,8 +93,8 @@ async def test_a_process_that_dies_over_a_request_says_how_and_the_next_one_is_f
     try:
         with pytest.raises(MeasuringBrokeOffError, match="signal 11"):
             await process.ask(request_, deadline_seconds=30)
-        answer, _ = await process.ask(request_, deadline_seconds=30)
-        assert answer.not_measurable == "echo"
+        answer = await process.ask(request_, deadline_seconds=30)
+        assert answer.measurement.not_measurable == "echo"
     finally:
         await process.stop()
 
@@ -119,11 +125,11 @@ async def test_the_process_ends_with_its_input_and_ignores_a_terminal_signal(req
     )
     assert child.stdin is not None and child.stdout is not None
     child.stdin.write(request_line(request_))
-    assert isinstance(answer_of(await child.stdout.readline()), tuple)
+    assert isinstance(answer_of(await child.stdout.readline()), Answered)
     os.kill(child.pid, signal.SIGINT)
     os.kill(child.pid, signal.SIGTERM)
     child.stdin.write(request_line(request_))
-    assert isinstance(answer_of(await child.stdout.readline()), tuple)
+    assert isinstance(answer_of(await child.stdout.readline()), Answered)
     child.stdin.close()
     assert await asyncio.wait_for(child.wait(), 30) == 0
 
@@ -134,7 +140,7 @@ async def test_a_pool_hands_out_each_process_to_one_request_at_a_time(request_: 
         answers = await asyncio.gather(*(pool.measure(request_) for _ in range(4)))
     finally:
         await pool.stop()
-    assert all(answer[0] == answers[0][0] for answer in answers)
+    assert all(answer.measurement == answers[0].measurement for answer in answers)
 
 
 def test_questions_are_given_up_after_few_crashes_or_many_lost_leases() -> None:
@@ -150,8 +156,36 @@ async def test_the_process_compares_faces_with_the_back_end_it_is_told(request_:
     choice = BackendChoice(name="onnx-pair", models=str(face_models()))
     pool = ProcessPool(size=1, deadline_seconds=60, memory_limit_bytes=4 * 1024**3, identity=choice)
     try:
-        measured, _ = await pool.measure(request_)
+        answered = await pool.measure(request_)
     finally:
         await pool.stop()
-    assert measured == measure(request_, identity=identity_backend(choice))
-    assert measured != measure(request_, identity=FaceRegionBackend())
+    assert answered.measurement == measure(request_, identity=identity_backend(choice))
+    assert answered.measurement != measure(request_, identity=FaceRegionBackend())
+
+
+@pytest.mark.skipif(face_models() is None, reason="no face models: set RUSHES_FACE_MODELS")
+async def test_health_says_what_the_processes_models_run_on_before_the_first_clip() -> None:
+    """With onnxruntime for processors, where a request for CUDA falls back without an error."""
+    choice = BackendChoice(name="onnx-pair", models=str(face_models()), device=Device.CUDA)
+    pool = ProcessPool(size=2, deadline_seconds=60, memory_limit_bytes=4 * 1024**3, identity=choice)
+    health = IdentityHealth(processes=pool, backend="onnx-pair", version="1", device=Device.CUDA)
+    try:
+        await health.start()
+        problem = await health.problem()
+    finally:
+        await pool.stop()
+    assert problem is not None and "runs on CPUExecutionProvider" in problem
+    assert health.fact()["providers"] == {
+        "detector": ["CPUExecutionProvider"], "recogniser": ["CPUExecutionProvider"],
+    }  # fmt: skip
+    assert IDENTITY_FALLEN_BACK._value.get() == 1
+
+
+async def test_a_process_that_cannot_start_is_told_by_health_and_does_not_end_the_service() -> None:
+    pool = ProcessPool(
+        size=1, deadline_seconds=60, memory_limit_bytes=4 * 1024**3, identity=BackendChoice(name="magic")
+    )
+    health = IdentityHealth(processes=pool, backend="face-region", version="1", device=Device.CPU)
+    await health.start()
+    assert await health.problem() == "the measuring process died (exit status 1)"
+    await pool.stop()

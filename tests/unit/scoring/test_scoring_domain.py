@@ -7,7 +7,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scoring.domain import (
-    DEFAULT_GATES,
     METRICS,
     Direction,
     Gate,
@@ -15,6 +14,7 @@ from services.scoring.domain import (
     Measurement,
     Reading,
     Verdict,
+    default_gates,
     goodness,
     judge,
     quality_score,
@@ -43,14 +43,14 @@ def measured(**values: float | None) -> Measurement:
 
 
 def test_a_good_clip_passes_every_default_gate_with_a_high_score() -> None:
-    judgement = judge(measured(), DEFAULT_GATES)
+    judgement = judge(measured(), default_gates())
     assert judgement.verdict is Verdict.PASS
     assert {outcome.metric for outcome in judgement.outcomes} == set(METRICS) - {"ssim_to_baseline"}
     assert judgement.quality_score is not None and judgement.quality_score > 0.8
 
 
 def test_a_failed_gate_fails_the_clip_however_good_the_rest_is() -> None:
-    judgement = judge(measured(identity_similarity=0.2, sharpness=1.0, clipping=0.0), DEFAULT_GATES)
+    judgement = judge(measured(identity_similarity=0.2, sharpness=1.0, clipping=0.0), default_gates())
     assert judgement.verdict is Verdict.FAIL
     assert judgement.quality_score is not None and judgement.quality_score <= 0.25
     failed = [outcome for outcome in judgement.outcomes if outcome.verdict is Verdict.FAIL]
@@ -59,18 +59,18 @@ def test_a_failed_gate_fails_the_clip_however_good_the_rest_is() -> None:
 
 
 def test_warnings_do_not_add_up_to_a_failure_and_never_pass() -> None:
-    assert judge(measured(sharpness=0.1, clipping=0.3, flicker=0.01), DEFAULT_GATES).verdict is Verdict.WARN
+    assert judge(measured(sharpness=0.1, clipping=0.3, flicker=0.01), default_gates()).verdict is Verdict.WARN
 
 
 @pytest.mark.parametrize(
     ("value", "verdict"), [(0.03, "fail"), (0.1, "warn"), (0.5, "pass"), (0.9, "warn"), (0.96, "fail")]
 )
 def test_a_two_sided_gate_has_limits_on_both_sides(value: float, verdict: str) -> None:
-    assert judge(measured(exposure=value), DEFAULT_GATES).verdict == verdict
+    assert judge(measured(exposure=value), default_gates()).verdict == verdict
 
 
 def test_a_metric_that_could_not_be_measured_says_so_and_decides_nothing() -> None:
-    judgement = judge(measured(handover_ssim=None), DEFAULT_GATES)
+    judgement = judge(measured(handover_ssim=None), default_gates())
     assert judgement.verdict is Verdict.PASS
     outcome = next(outcome for outcome in judgement.outcomes if outcome.metric == "handover_ssim")
     assert (outcome.value, outcome.message) == (None, "handover_ssim could not be measured: not there")
@@ -80,7 +80,7 @@ def test_a_metric_that_could_not_be_measured_says_so_and_decides_nothing() -> No
 def test_a_clip_that_could_not_be_measured_fails_and_every_metric_says_why(decodable: bool) -> None:
     measurement = unmeasurable("the decoder died", decodable=decodable)
     assert set(measurement.readings) == set(METRICS)
-    judgement = judge(measurement, DEFAULT_GATES)
+    judgement = judge(measurement, default_gates())
     assert (judgement.verdict, judgement.quality_score) == (Verdict.FAIL, None)
     reasons = {reading.not_measurable or reading.note for reading in measurement.readings.values()}
     assert reasons == {"the decoder died"}
@@ -100,7 +100,7 @@ def test_gates_are_resolved_scene_type_over_project_over_built_in() -> None:
     resolved = resolve_gates(project=project, scene_type=scene_type)
     assert resolved["sharpness"] == project[0]
     assert resolved["motion"] == scene_type[0]
-    assert resolved["flicker"] == DEFAULT_GATES["flicker"]
+    assert resolved["flicker"] == default_gates()["flicker"]
 
 
 @pytest.mark.parametrize(
@@ -131,9 +131,9 @@ finite = st.floats(-2, 3, allow_nan=False)
 
 
 @settings(derandomize=True, deadline=None)
-@given(metric=st.sampled_from(sorted(DEFAULT_GATES)), one=finite, two=finite)
+@given(metric=st.sampled_from(sorted(default_gates())), one=finite, two=finite)
 def test_goodness_never_rises_with_badness(metric: str, one: float, two: float) -> None:
-    gate = DEFAULT_GATES[metric]
+    gate = default_gates()[metric]
     low, high = sorted((one, two))
     direction = METRICS[metric].direction
     assert 0 <= goodness(gate, one) <= 1
@@ -144,11 +144,11 @@ def test_goodness_never_rises_with_badness(metric: str, one: float, two: float) 
 
 
 @settings(derandomize=True, deadline=None)
-@given(metric=st.sampled_from(sorted(DEFAULT_GATES)), value=finite)
+@given(metric=st.sampled_from(sorted(default_gates())), value=finite)
 def test_goodness_agrees_with_the_verdict(metric: str, value: float) -> None:
-    verdict = judge(Measurement(readings={metric: Reading(metric=metric, value=value)}), DEFAULT_GATES).verdict
+    verdict = judge(Measurement(readings={metric: Reading(metric=metric, value=value)}), default_gates()).verdict
     most = {Verdict.PASS: 1.0, Verdict.WARN: 0.6, Verdict.FAIL: 0.25}[verdict]
-    assert goodness(DEFAULT_GATES[metric], value) <= most
+    assert goodness(default_gates()[metric], value) <= most
 
 
 @settings(derandomize=True, deadline=None)
@@ -158,7 +158,43 @@ def test_goodness_agrees_with_the_verdict(metric: str, value: float) -> None:
     flicker=st.floats(0, 0.05),
 )
 def test_the_score_only_falls_when_one_metric_gets_worse(worse: str, by: float, flicker: float) -> None:
-    before = quality_score(measured(flicker=flicker), DEFAULT_GATES)
-    after = quality_score(measured(flicker=flicker, **{worse: GOOD[worse] - by}), DEFAULT_GATES)
+    before = quality_score(measured(flicker=flicker), default_gates())
+    after = quality_score(measured(flicker=flicker, **{worse: GOOD[worse] - by}), default_gates())
     assert before is not None and after is not None
     assert 0 <= after <= before <= 1
+
+
+@pytest.mark.parametrize(
+    ("backend", "fails", "passes"), [("face-region", 0.3, 0.7), ("onnx-pair", 0.3, 0.5), ("insightface", 0.1, 0.3)]
+)
+def test_the_built_in_limits_of_identity_are_those_of_the_back_end_that_measured(
+    backend: str, fails: float, passes: float
+) -> None:
+    gates = default_gates(backend)
+    assert judge(measured(identity_similarity=fails), gates).verdict is Verdict.FAIL
+    assert judge(measured(identity_similarity=passes), gates).verdict is Verdict.PASS
+
+
+def test_an_unknown_back_end_has_no_limits_of_identity_and_all_others() -> None:
+    assert set(default_gates("magic")) == set(default_gates()) - {"identity_similarity"}
+
+
+def test_limits_on_one_back_ends_scale_do_not_judge_what_another_measured() -> None:
+    ours = Gate(metric="identity_similarity", fail_below=0.8, identity_backend="onnx-pair")
+    everywhere = Gate(metric="sharpness", fail_below=0.1)
+    for_it = resolve_gates(project=[ours, everywhere], identity_backend="onnx-pair")
+    for_another = resolve_gates(project=[ours, everywhere], identity_backend="face-region")
+    assert for_it["identity_similarity"] == ours
+    assert for_another["identity_similarity"] == default_gates("face-region")["identity_similarity"]
+    assert for_it["sharpness"] == for_another["sharpness"] == everywhere
+    anyone = Gate(metric="identity_similarity", fail_below=0.1)
+    assert resolve_gates(scene_type=[anyone], identity_backend="insightface")["identity_similarity"] == anyone
+
+
+@pytest.mark.parametrize(
+    ("metric", "backend", "message"),
+    [("sharpness", "onnx-pair", "only limits of identity_similarity"), ("identity_similarity", "magic", "'magic'")],
+)
+def test_a_gate_names_a_back_end_only_where_that_means_something(metric: str, backend: str, message: str) -> None:
+    with pytest.raises(GateError, match=message):
+        Gate(metric=metric, fail_below=0.1, identity_backend=backend)

@@ -11,9 +11,12 @@ import numpy as np
 import pytest
 from skimage.transform import SimilarityTransform
 
-from services.scoring.adapters.backends import BackendChoice, BackendUnavailable, identity_backend, identity_status
+from services.scoring.adapters.backends import BackendUnavailable, identity_backend, identity_status
 from services.scoring.adapters.faces import DETECTOR, OnnxPairBackend, verified
+from services.scoring.adapters.identity import Sighting
 from services.scoring.adapters.insightface_pack import InsightfaceBackend, pack_digest
+from services.scoring.adapters.onnx import fallback
+from services.scoring.domain import BackendChoice, Device, Reading, SourceRegion
 from services.scoring.kernels.faces import (
     ALIGNED,
     TEMPLATE,
@@ -23,10 +26,14 @@ from services.scoring.kernels.faces import (
     embedding,
     similarity_transform,
 )
+from services.scoring.workers.meters import IdentityMeter, view
+from shared.video.planes import iter_stored
 from tests.support.clips import ASTRONAUT_FACE, photograph
 from tests.support.models import face_models
 
 MODELS = face_models()
+RECORDED = [0.1236, -0.1196, -0.1220, 0.0123, 0.0419, 0.1326, -0.0990, -0.1430]
+CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 needs_models = pytest.mark.skipif(
     MODELS is None, reason="no face models: set RUSHES_FACE_MODELS, or put them in ../shared/models"
 )
@@ -136,9 +143,75 @@ class TestFaces:
             pair.tracker(photograph("coffee"))
 
     def test_providers_are_those_of_the_sessions(self, pair: OnnxPairBackend) -> None:
-        assert pair.providers == ["CPUExecutionProvider"]
+        assert pair.providers == {"detector": ["CPUExecutionProvider"], "recogniser": ["CPUExecutionProvider"]}
         status = identity_status(BackendChoice(name="onnx-pair", models=str(MODELS)))
-        assert status.usable and status.providers == pair.providers
+        assert status.usable and not status.problem
+        assert status.providers == pair.providers
+
+    def test_cuda_that_is_asked_for_and_not_there_is_told_and_faces_are_still_compared(self) -> None:
+        """With this machine's onnxruntime for processors; the numbers must not depend on where they are computed."""
+        choice = BackendChoice(name="onnx-pair", models=str(MODELS), device=Device.CUDA)
+        status = identity_status(choice)
+        assert status.usable
+        assert status.providers == {"detector": [CPU], "recogniser": [CPU]}
+        assert "the session of the detector and the recogniser runs on CPUExecutionProvider" in status.problem
+        tracker = identity_backend(choice).tracker(photograph("astronaut"))
+        assert tracker.observe(photograph("astronaut")) is not None
+
+
+class TestAlignment:
+    """An embedding is only as good as the place of the landmarks in the face that it was trained on."""
+
+    def test_the_template_is_arcfaces_published_one(self) -> None:
+        """insightface, python-package/insightface/utils/face_align.py: `arcface_src` (later `arcface_dst`)."""
+        published = [
+            [38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041],
+        ]  # fmt: skip
+        assert TEMPLATE.tolist() == published
+
+    @needs_models
+    def test_a_face_that_is_aligned_one_per_cent_off_has_another_embedding(
+        self, pair: OnnxPairBackend, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """The embedding notices 1 % of scale or one pixel of shift, and loses more the further off it is: what was
+        recorded for these files holds only for this alignment."""
+        picture = photograph("astronaut")
+        (face,) = pair.detected(picture)
+        straight = pair.vector(picture, face)
+
+        def likeness(template: "np.ndarray[tuple[int, int], np.dtype[np.float64]]") -> float:
+            monkeypatch.setattr("services.scoring.kernels.faces.TEMPLATE", template)
+            return float(straight @ pair.vector(picture, face))
+
+        def scaled(by: float) -> float:
+            return likeness((TEMPLATE - TEMPLATE.mean(axis=0)) * by + TEMPLATE.mean(axis=0))
+
+        assert likeness(TEMPLATE) == pytest.approx(1.0, abs=1e-6)
+        assert scaled(1.01) < 0.9995 and scaled(0.99) < 0.9995
+        assert likeness(TEMPLATE + np.array([1.0, 0.0])) < 0.9995
+        assert scaled(1.3) < scaled(1.15) < scaled(1.05) < scaled(1.01)
+
+    @needs_models
+    def test_the_embedding_of_a_known_face_is_the_recorded_one(self, pair: OnnxPairBackend) -> None:
+        """Eight of 128 numbers, recorded with onnxruntime 1.31.1 on a processor by
+        `pair.vector(picture, pair.detected(picture)[0])[::16]`."""
+        picture = photograph("astronaut")
+        found = pair.vector(picture, pair.detected(picture)[0])[::16]
+        assert found == pytest.approx(RECORDED, abs=2e-3)
+
+
+class TestDevices:
+    def test_each_session_must_run_where_it_was_asked_to(self) -> None:
+        both = {"detector": [CUDA, CPU], "recogniser": [CUDA, CPU]}
+        assert fallback(both, Device.CUDA) is None
+        assert fallback({"detector": [CPU]}, Device.CPU) is None
+        one = fallback({**both, "recogniser": [CPU]}, Device.CUDA)
+        assert one is not None and "the session of the recogniser runs on CPUExecutionProvider" in one
+        assert "onnxruntime-gpu without onnxruntime" in one
+
+    def test_a_back_end_without_models_cannot_run_on_cuda(self) -> None:
+        assert "no model" in identity_status(BackendChoice(device=Device.CUDA)).problem
+        assert identity_status(BackendChoice()).problem == ""
 
 
 class TestFiles:
@@ -193,10 +266,11 @@ class TestInsightface:
             models: ClassVar[dict[str, object]] = {}
 
             def __init__(self, **options: object) -> None:
+                assert options["providers"] == [CPU]
                 assert options["root"] == str(tmp_path) and options["name"] == "buffalo_l"
 
             def prepare(self, **options: object) -> None:
-                pass
+                assert options["ctx_id"] == -1
 
             def get(self, bgr: np.ndarray) -> list[types.SimpleNamespace]:
                 level = float(bgr[0, 0, 0])
@@ -211,9 +285,53 @@ class TestInsightface:
         )
         assert isinstance(backend, InsightfaceBackend)
         assert backend.version.startswith("buffalo_l-")
-        assert "non-commercial research" in backend.notice
+        assert "non-commercial research" in backend.kind.notice
         tracker = backend.tracker(np.zeros((100, 100, 3), np.uint8))
         seen = tracker.observe(np.ones((100, 100, 3), np.uint8))
         assert seen is not None
         assert seen.similarity == pytest.approx(np.cos(1.0))
         assert seen.region == (10, 20, 30, 40)
+
+
+class TestPresenceAndDrift:
+    class Played:
+        """Sees what it is told, frame by frame."""
+
+        region = SourceRegion(kind="face", box=(0.0, 0.0, 1.0, 1.0))
+
+        def __init__(self, *similarities: float | None) -> None:
+            self._similarities = iter(similarities)
+
+        def observe(self, rgb: np.ndarray) -> Sighting | None:
+            found = next(self._similarities)
+            return None if found is None else Sighting(similarity=found, region=(0, 0, 8, 8))
+
+    @pytest.fixture(autouse=True)
+    def _folder(self, tmp_path: Path) -> None:
+        self.folder = tmp_path
+
+    def reading(self, *trackers: "TestPresenceAndDrift.Played", frames: int) -> Reading:
+        meter = IdentityMeter(tracker=trackers[0], further=trackers[1:])
+        for index in range(frames):
+            cv2.imwrite(str(self.folder / f"{index}.png"), np.zeros((32, 32, 3), np.uint8))
+        for frame in iter_stored(self.folder):
+            meter.feed(view(frame))
+        (reading,) = meter.readings()
+        return reading
+
+    def test_a_face_that_is_away_counts_in_the_mean_and_not_in_the_drift(self) -> None:
+        reading = self.reading(self.Played(0.9, 0.8, None, None, 0.7, 0.6, 0.5, 0.4), frames=8)
+        assert reading.value == pytest.approx(3.9 / 8)
+        assert reading.details["presence"] == 0.75
+        assert reading.details["mean_present"] == pytest.approx(3.9 / 6)
+        assert reading.details["drift"] == pytest.approx(0.45 - 0.85)
+        assert (reading.worst_frame, reading.worst_value) == (2, 0.0)
+
+    def test_each_frame_counts_with_the_likest_of_several_references(self) -> None:
+        reading = self.reading(self.Played(0.9, None, 0.2), self.Played(0.1, 0.6, None), frames=3)
+        assert reading.value == pytest.approx((0.9 + 0.6 + 0.2) / 3)
+        assert reading.details["presence"] == 1.0
+        assert reading.details["drift"] == pytest.approx(0.2 - 0.9)
+
+    def test_too_few_frames_have_no_drift(self) -> None:
+        assert self.reading(self.Played(0.9, 0.1), frames=2).details["drift"] == 0.0

@@ -10,13 +10,17 @@ from services.scoring.workers.meters.views import View
 
 class IdentityMeter:
     """Similarity of the character's region. Frames without the region count as 0 once it was seen anywhere in the clip:
-    a face that leaves must not raise the mean."""
+    a face that leaves must not raise the mean.
+
+    Details: `presence`, the share of frames that show it; `mean_present`, over those alone; `drift`, the mean of the
+    last third of those less the mean of the first, negative where the likeness fades within the clip.
+    """
 
     def __init__(self, *, tracker: IdentityTracker, further: Sequence[IdentityTracker] = ()) -> None:
         self._trackers = (tracker, *further)
         self.region = tracker.region
         self._series = Series(highest_is_worst=False)
-        self._seen = 0
+        self._seen: list[float] = []
 
     def feed(self, frame: View) -> None:
         sightings = [tracker.observe(frame.rgb) for tracker in self._trackers]
@@ -24,7 +28,7 @@ class IdentityMeter:
         if sighting is None:
             self._series.add(frame.index, 0.0)
             return
-        self._seen += 1
+        self._seen.append(sighting.similarity)
         self._series.add(frame.index, sighting.similarity, sighting.region)
 
     def readings(self) -> tuple[Reading, ...]:
@@ -39,10 +43,20 @@ class IdentityMeter:
                 worst_frame=worst_frame,
                 worst_value=worst_value,
                 worst_region=self._series.worst_region,
-                details={"presence": self._seen / len(self._series.values)},
+                details={
+                    "presence": len(self._seen) / len(self._series.values),
+                    "mean_present": mean(self._seen),
+                    "drift": _drift(self._seen),
+                },
                 note=None if self.region.kind == "face" else "no face in the source image: its middle is compared",
             ),
         )
 
     def series(self) -> Mapping[str, list[tuple[int, float]]]:
         return {"identity_similarity": self._series.pairs()}
+
+
+def _drift(values: Sequence[float]) -> float:
+    """Thirds, so that one odd frame at either end is no drift; 0 where there are too few frames for two of them."""
+    third = len(values) // 3
+    return mean(values[-third:]) - mean(values[:third]) if third else 0.0
