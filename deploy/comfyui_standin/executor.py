@@ -37,7 +37,10 @@ class Run:
 
 
 class Executor:
-    """Holds the result cache of the previous prompt. `interrupt` may be set from any thread."""
+    """Holds the result cache of the previous prompt. `interrupt` may be set from any thread.
+
+    Like the real one, it leaves cached outputs out of the history of a prompt that came without a client id.
+    """
 
     def __init__(
         self, *, classes: Mapping[str, NodeClass], folders: Folders, faults: Faults, send: Send, embed_metadata: bool
@@ -106,7 +109,8 @@ class Executor:
             for node_id in needed:
                 if keys[node_id] in self._cache:
                     results[node_id] = self._cache[keys[node_id]]
-                    self._show(run, node_id, results[node_id])
+                    if run.client_id is not None:
+                        self._show(run, node_id, results[node_id])
                     continue
                 results[node_id] = self._run_node(run, item, node_id, results, failing)
                 self._cache[keys[node_id]] = results[node_id]

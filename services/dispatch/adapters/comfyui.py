@@ -71,6 +71,7 @@ class ComfyUIServer:
         self._settle_s, self._cancel_s = request_timeout_s, cancel_s
         self._session: aiohttp.ClientSession | None = None
         self._client_id: str | None = None
+        self._silent_id = uuid.uuid4().hex
 
     @property
     def listening(self) -> bool:
@@ -118,12 +119,19 @@ class ComfyUIServer:
         return "/".join(part for part in (str(answer.get("subfolder", "")), str(answer["name"])) if part)
 
     async def submit(self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None) -> None:
-        """Safe to call twice: an id that is known there is not sent again. `labels` show up in queue and history."""
+        """Safe to call twice: an id that is known there is not sent again. `labels` show up in queue and history.
+
+        There is always a client id, of nobody while we do not listen: without one the server leaves the files of
+        cached output nodes out of the history, and sends its progress to everybody.
+        """
         if not isinstance(await self.locate(prompt_id), Absent):
             return
-        body: dict[str, Any] = {"prompt": graph, "prompt_id": prompt_id, "extra_data": dict(labels or {})}
-        if self._client_id is not None:
-            body["client_id"] = self._client_id
+        body: dict[str, Any] = {
+            "prompt": graph,
+            "prompt_id": prompt_id,
+            "client_id": self._client_id or self._silent_id,
+            "extra_data": dict(labels or {}),
+        }
         try:
             status, answer = await self._call("POST", "/prompt", json=body)
         except ServerUnreachable as problem:

@@ -1,8 +1,8 @@
 """What dispatch relies on in a ComfyUI server and in our client: one suite for the stand-in and for a real server.
 
-The real server is tried when RUSHES_TEST_COMFYUI_URL names one. It needs no model weights: every graph of the common
-part is LoadImage, scaling, blurring and SaveVideo. What a real server can't be asked for (faults) is tried on the
-stand-in only.
+The real server is tried when RUSHES_TEST_COMFYUI_URL names one, or one can be started (tests/support/real_comfyui.py).
+It needs no model weights: every graph of the common part is LoadImage, scaling, blurring and SaveVideo. What a real
+server can't be asked for (faults) is tried on the stand-in only. docs/comfyui.md says which oddity is met where.
 """
 
 import asyncio
@@ -11,7 +11,7 @@ import io
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,7 @@ from services.dispatch.adapters.render_server import (
     SubmissionUnknown,
     TransientRenderError,
 )
+from tests.support.real_comfyui import missing, running_comfyui
 from tests.support.standin import Graph, StandInProcess, running_standin, still_graph
 
 REAL_URL = os.environ.get("RUSHES_TEST_COMFYUI_URL")
@@ -80,14 +81,21 @@ async def client(standin: StandInProcess) -> AsyncIterator[ComfyUIServer]:
     await server.close()
 
 
+@pytest.fixture(scope="module")
+def real_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if REAL_URL:
+        yield REAL_URL
+        return
+    if reason := missing():
+        pytest.skip(f"RUSHES_TEST_COMFYUI_URL names no real ComfyUI server, and {reason}")
+    with running_comfyui(tmp_path_factory.mktemp("real")) as real:
+        real.wait_until_ready()
+        yield real.url
+
+
 @pytest.fixture(params=["standin", "real"])
 async def server(request: pytest.FixtureRequest) -> AsyncIterator[RenderServer]:
-    if request.param == "standin":
-        url = request.getfixturevalue("standin").url
-    elif REAL_URL:
-        url = REAL_URL
-    else:
-        pytest.skip("RUSHES_TEST_COMFYUI_URL names no real ComfyUI server")
+    url = request.getfixturevalue("standin").url if request.param == "standin" else request.getfixturevalue("real_url")
     client: RenderServer = ComfyUIServer(name=request.param, url=url, request_timeout_s=30.0)
     yield client
     await client.close()
@@ -192,6 +200,13 @@ async def test_equal_work_under_another_prefix_names_its_own_file(server: Render
     one = await rendered(server, still_graph(image=image, prefix=prefix()))
     other = await rendered(server, still_graph(image=image, prefix=prefix()))
     assert one.files["20"][0].subfolder != other.files["20"][0].subfolder
+
+
+async def test_what_is_taken_from_a_cache_still_names_its_file(server: RenderServer) -> None:
+    """Also while nobody listens: an output node whose file name we cannot set may be cached."""
+    graph = await plain_graph(server)
+    first, second = await rendered(server, graph), await rendered(server, graph)
+    assert second.files["20"] == first.files["20"]
 
 
 async def test_a_graph_that_cannot_run_is_refused_with_node_and_reason(server: RenderServer) -> None:
@@ -328,16 +343,15 @@ async def test_progress_hints_come_and_the_end_is_readable_in_the_history(server
     assert all(0.0 <= hint.fraction <= 1.0 for hint in listener.heard)
 
 
-async def test_two_clients_of_one_server_do_not_silence_each_other(
-    standin: StandInProcess, client: ComfyUIServer
-) -> None:
-    other = ComfyUIServer(name="other", url=standin.url)
-    async with Listener(client) as listener:
-        await listener.until_connected(client)
+async def test_two_clients_of_one_server_do_not_silence_each_other(server: RenderServer) -> None:
+    assert isinstance(server, ComfyUIServer)
+    other = ComfyUIServer(name="other", url=server._url)
+    async with Listener(server) as listener:
+        await listener.until_connected(server)
         async with Listener(other) as second:
             await second.until_connected(other)
         prompt_id = new_id()
-        await client.submit(prompt_id=prompt_id, graph=await plain_graph(client))
+        await server.submit(prompt_id=prompt_id, graph=await plain_graph(server))
         await listener.until_ended(prompt_id)
     await other.close()
 
@@ -451,28 +465,98 @@ async def test_running_out_of_memory_may_be_tried_again_and_a_bad_value_may_not(
         await rendered(client, await plain_graph(client))
 
 
-async def test_somebody_elses_interrupt_may_be_tried_again(standin: StandInProcess, client: ComfyUIServer) -> None:
+async def test_somebody_elses_interrupt_may_be_tried_again(server: RenderServer) -> None:
+    assert isinstance(server, ComfyUIServer)
     prompt_id = new_id()
-    await client.submit(prompt_id=prompt_id, graph=await slow_graph(client))
-    await until(client, prompt_id, Running)
-    while isinstance(where := await client.locate(prompt_id), Running):
-        standin.request("POST", "/interrupt")
+    await server.submit(prompt_id=prompt_id, graph=await slow_graph(server))
+    await until(server, prompt_id, Running)
+    async with aiohttp.ClientSession() as somebody:
+        while isinstance(where := await server.locate(prompt_id), Running):
+            await somebody.post(f"{server._url}/interrupt")
     assert isinstance(where, Finished)
     with pytest.raises(RenderInterrupted) as stopped:
-        client.result(where, ["20"])
+        server.result(where, ["20"])
     assert not stopped.value.permanent
 
 
-async def test_a_dead_worker_shows_as_a_prompt_that_cannot_be_stopped(standin: StandInProcess) -> None:
+async def test_a_dead_executor_shows_as_a_prompt_that_cannot_be_stopped(standin: StandInProcess) -> None:
+    """Killed as it happens to people: by a node without `inputs` beside a graph that is sound."""
     server = ComfyUIServer(name="standin", url=standin.url, cancel_s=0.5)
-    standin.faults(kill_executor=True)
-    prompt_id = new_id()
-    await server.submit(prompt_id=prompt_id, graph=await plain_graph(server))
+    prompt_id, graph = new_id(), await plain_graph(server)
+    graph["77"] = {"class_type": "LoadImage"}
+    await server.submit(prompt_id=prompt_id, graph=graph)
     await until(server, prompt_id, Running)
     with pytest.raises(ServerStuck, match=prompt_id):
         await server.cancel(prompt_id)
     assert (await server.stats()).engine
     await server.close()
+
+
+PREVIEW_BYTES = 6 * 1024 * 1024
+"""A sampler's preview can be larger than the 4 MiB that aiohttp takes by itself."""
+
+
+class Chatterbox:
+    """A server that sends one socket as much as it is told to, as fast as the other side takes it."""
+
+    def __init__(self, say: Callable[[web.WebSocketResponse], Awaitable[None]]) -> None:
+        self._say = say
+        self.said_all = asyncio.Event()
+
+    async def __aenter__(self) -> str:
+        app = web.Application()
+        app.router.add_get("/ws", self._talk)
+        self._runner = web.AppRunner(app)
+        await self._runner.setup()
+        await web.TCPSite(self._runner, "127.0.0.1", 0).start()
+        address: Any = self._runner.addresses[0]
+        return f"http://127.0.0.1:{address[1]}"
+
+    async def __aexit__(self, *details: object) -> None:
+        await self._runner.cleanup()
+
+    async def _talk(self, request: web.Request) -> web.StreamResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await self._say(socket)
+        self.said_all.set()
+        async for _ in socket:
+            pass
+        return socket
+
+
+def progress_message(number: int) -> Any:
+    return {"type": "progress", "data": {"prompt_id": "one", "node": "7", "value": number, "max": 10_000}}
+
+
+async def test_a_preview_of_several_megabytes_does_not_cost_the_socket() -> None:
+    async def say(socket: web.WebSocketResponse) -> None:
+        await socket.send_bytes(b"\x00" * PREVIEW_BYTES)
+        await socket.send_json(progress_message(1))
+
+    async with Chatterbox(say) as url:
+        server = ComfyUIServer(name="chatterbox", url=url)
+        async with Listener(server) as listener:
+            await eventually(lambda: bool(listener.heard))
+            assert server.listening
+        await server.close()
+
+
+async def test_the_socket_is_read_though_nobody_asks_for_the_news() -> None:
+    """Unread, it would hold up the messages of every client of that server."""
+
+    async def say(socket: web.WebSocketResponse) -> None:
+        for number in range(200):
+            await socket.send_json(progress_message(number) | {"padding": "x" * 100_000})
+
+    box = Chatterbox(say)
+    async with box as url:
+        server = ComfyUIServer(name="chatterbox", url=url)
+        news = server.progress()
+        assert (await anext(news)).prompt_id == "one"
+        await asyncio.wait_for(box.said_all.wait(), WITHIN_S)
+        await news.aclose()
+        await server.close()
 
 
 async def test_a_file_cut_off_midway_is_not_taken_for_whole(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""The stand-in as a process: it behaves as the measured reference of the real server says, oddities included."""
+"""The stand-in as a process: it behaves as the measured reference of the real server says.
+
+Where it can be held against a real server it is, in test_comfyui_oddities.py.
+"""
 
 import asyncio
 import hashlib
 import io
-import json
 import subprocess
 import sys
 import time
@@ -22,7 +24,6 @@ from skimage import data
 
 from deploy.comfyui_standin.lora_files import write_lora_from_parameters
 from tests.support.standin import (
-    Graph,
     StandInProcess,
     image_to_video_graph,
     running_standin,
@@ -66,7 +67,8 @@ async def upload(standin: StandInProcess, name: str, content: bytes, **fields: s
 
 
 def submit(standin: StandInProcess, graph: Any, **more: Any) -> tuple[int, Any]:
-    return standin.request("POST", "/prompt", {"prompt": graph, **more})
+    """Somebody's: what is cached shows in the history only for prompts with a client id."""
+    return standin.request("POST", "/prompt", {"prompt": graph, "client_id": "somebody", **more})
 
 
 def until_finished(standin: StandInProcess, prompt_id: str) -> Any:
@@ -210,54 +212,6 @@ def test_graphs_that_are_none_are_refused_as_the_real_server_does(standin: Stand
     assert submit(standin, [])[0] == 500
 
 
-async def test_an_invalid_output_is_dropped_silently_with_a_200(standin: StandInProcess) -> None:
-    graph = still_graph(image=await seed(standin), prefix=unique())
-    graph["30"] = {"class_type": "SaveImage", "inputs": {"images": ["31", 0], "filename_prefix": unique()}}
-    graph["31"] = {"class_type": "LoadImage", "inputs": {"image": "missing.png"}}
-    status, answer = submit(standin, graph)
-    assert status == 200
-    assert list(answer["node_errors"]) == ["31"]
-    entry = until_finished(standin, answer["prompt_id"])
-    assert entry["prompt"][4] == ["20"]
-    assert list(entry["outputs"]) == ["20"]
-
-
-async def test_a_static_cycle_drops_its_output_without_a_message(standin: StandInProcess) -> None:
-    graph = still_graph(image=await seed(standin), prefix=unique())
-    graph["40"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["41", 0], "amount": 1}}
-    graph["41"] = {"class_type": "RepeatImageBatch", "inputs": {"image": ["40", 0], "amount": 1}}
-    graph["42"] = {"class_type": "SaveImage", "inputs": {"images": ["40", 0], "filename_prefix": unique()}}
-    status, answer = submit(standin, graph)
-    assert (status, answer["node_errors"]) == (200, {})
-    assert until_finished(standin, answer["prompt_id"])["prompt"][4] == ["20"]
-
-
-async def test_a_node_without_inputs_kills_the_worker_and_nothing_shows_it(tmp_path: Path) -> None:
-    with running_standin(tmp_path) as standin:
-        image = await seed(standin)
-        status, answer = submit(standin, {**still_graph(image=image), "9": {"class_type": "PrimitiveInt"}})
-        assert (status, answer["node_errors"]) == (200, {})
-        submit(standin, still_graph(image=image), prompt_id="after")
-        await asyncio.sleep(0.5)
-        assert standin.request("GET", "/system_stats")[0] == 200
-        _, queue = standin.request("GET", "/queue")
-        assert [item[1] for item in queue["queue_running"]] == [answer["prompt_id"]]
-        assert [item[1] for item in queue["queue_pending"]] == ["after"]
-
-
-async def test_a_repeat_names_the_older_files_and_a_new_prefix_makes_new_ones(standin: StandInProcess) -> None:
-    graph = still_graph(image=await seed(standin), prefix=unique())
-    first, second = run(standin, graph), run(standin, graph)
-    assert first["outputs"] == second["outputs"]
-    kind, told = second["status"]["messages"][1]
-    assert kind == "execution_cached"
-    assert sorted(told["nodes"]) == ["1", "2", "20", "3", "4"]
-    other: Graph = json.loads(json.dumps(graph))
-    other["20"]["inputs"]["filename_prefix"] = unique()
-    assert run(standin, other)["outputs"] != first["outputs"]
-    assert run(standin, graph)["outputs"] != first["outputs"]
-
-
 async def test_a_picture_changed_under_its_name_is_noticed(standin: StandInProcess) -> None:
     name = f"{uuid.uuid4().hex}.png"
     graph = still_graph(image=name, prefix=unique())
@@ -265,14 +219,6 @@ async def test_a_picture_changed_under_its_name_is_noticed(standin: StandInProce
     first = run(standin, graph)
     await upload(standin, name, png(shade=1), overwrite="true")
     assert run(standin, graph)["outputs"] != first["outputs"]
-
-
-async def test_a_deleted_files_name_is_used_again(standin: StandInProcess) -> None:
-    graph = still_graph(image=await seed(standin), prefix=unique())
-    saved = run(standin, graph)["outputs"]["20"]["images"][0]
-    (standin.base_directory / "output" / saved["subfolder"] / saved["filename"]).unlink()
-    standin.request("POST", "/free", {"free_memory": True})
-    assert run(standin, graph)["outputs"]["20"]["images"][0] == saved
 
 
 async def test_view_serves_ranges_and_refuses_paths(standin: StandInProcess) -> None:
@@ -325,17 +271,6 @@ async def test_success_is_said_before_the_history_knows(standin: StandInProcess)
             pass
     assert standin.request("GET", f"/history/{answer['prompt_id']}")[1] == {}
     assert until_finished(standin, answer["prompt_id"])["status"]["completed"]
-
-
-async def test_closing_the_older_of_two_sockets_silences_the_newer(standin: StandInProcess) -> None:
-    async with aiohttp.ClientSession() as session:
-        old = await session.ws_connect(f"{standin.url}/ws?clientId=twice")
-        async with session.ws_connect(f"{standin.url}/ws?clientId=twice") as new:
-            await new.receive_json(timeout=WITHIN_S)
-            await old.close()
-            run(standin, still_graph(image=await seed(standin), prefix=unique()), client_id="twice")
-            with pytest.raises(TimeoutError):
-                await new.receive_json(timeout=0.3)
 
 
 async def test_a_waiting_prompt_can_be_taken_out_and_a_running_one_interrupted(standin: StandInProcess) -> None:
