@@ -35,7 +35,7 @@ def missing() -> str | None:
     for variable in (CHECKOUT_VARIABLE, PYTHON_VARIABLE):
         path = os.environ.get(variable)
         if not path:
-            return f"{variable} is not set: there is no real ComfyUI to try (README.md, "The stand-in, and a real ComfyUI")"
+            return f"{variable} is not set, so there is no real ComfyUI to try; README.md says how"
         if not Path(path).exists():
             return f"{variable}={path} does not exist"
     return None
@@ -83,7 +83,7 @@ class RealComfyUI:
     def verdict(self, prompt_id: str) -> str | None:
         """The last thing that its history says of a prompt."""
         entry = self.ask(f"/history/{prompt_id}").get(prompt_id)
-        return entry and entry["status"]["messages"][-1][0]
+        return None if entry is None else str(entry["status"]["messages"][-1][0])
 
     def kill(self) -> None:
         """SIGKILL: nothing is saved."""

@@ -11,7 +11,7 @@ import io
 import os
 import time
 import uuid
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -553,6 +553,7 @@ async def test_the_socket_is_read_though_nobody_asks_for_the_news() -> None:
     async with box as url:
         server = ComfyUIServer(name="chatterbox", url=url)
         news = server.progress()
+        assert isinstance(news, AsyncGenerator)
         assert (await anext(news)).prompt_id == "one"
         await asyncio.wait_for(box.said_all.wait(), WITHIN_S)
         await news.aclose()
