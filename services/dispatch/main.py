@@ -36,8 +36,8 @@ from services.dispatch.workers.servers import ServerKeeper
 from services.dispatch.workers.upkeep import UpkeepWorker
 from shared.service import Chassis, run
 
-STEPS_PER_SERVER = 3
-"""One waits for its prompt, the others fetch and decode the clips of the prompts before it."""
+COLLECTING_STEPS = 2
+"""Of each server: while some steps wait for their prompts, these fetch and decode the clips of the prompts before."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -57,15 +57,28 @@ def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> C
         servers = _servers_of(settings)
     workers = [*(f"render:{server.name}" for server in servers), "abandoned"]
 
+    store = Store(chassis.database)
+    fleet = Fleet(
+        servers,
+        operations=ServerOperations(store=store),
+        new_work=lambda: new_work(),
+        prefetch=settings.prefetch,
+    )
+
     def new_work() -> None:
+        fleet.news()
         for worker in workers:
             chassis.wake(worker)
 
-    store = Store(chassis.database)
+    def published() -> None:
+        fleet.ask_again()
+        chassis.wake("fleet")
+
     timelines = Timelines(store=store, look=FrameComparer(media=chassis.media), ssim_limit=settings.handover_ssim)
     gates = ScoreGates(store=store, timelines=timelines, patience_seconds=settings.score_patience_seconds)
-    _take_requests(chassis, settings, store, timelines, gates, new_work)
-    parts = _rendering(chassis, settings, store, timelines, gates, servers, new_work)
+    facts = FactOperations(store=store, published=published)
+    _take_requests(chassis, settings, store, timelines, gates, facts, new_work)
+    parts = _rendering(chassis, settings, store, timelines, gates, fleet, new_work)
     begin = _add_workers(chassis, settings, parts, [server.name for server in servers])
 
     def begin_on(name: str) -> None:
@@ -96,6 +109,7 @@ def _take_requests(
     store: Store,
     timelines: Timelines,
     gates: ScoreGates,
+    facts: FactOperations,
     new_work: Callable[[], None],
 ) -> None:
     reviews = ReviewOperations(store=store, timelines=timelines, gates=gates, new_work=new_work)
@@ -103,12 +117,7 @@ def _take_requests(
     requests = RequestOperations(store=store, new_work=new_work)
     handlers.register(
         chassis.consumer,
-        handlers.Handlers(
-            facts=FactOperations(store=store),
-            requests=requests,
-            reviews=reviews,
-            seams=SeamOperations(store=store),
-        ),
+        handlers.Handlers(facts=facts, requests=requests, reviews=reviews, seams=SeamOperations(store=store)),
     )
     planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
     scenes = SceneOperations(store=store, planner=planner, new_work=new_work)
@@ -139,11 +148,10 @@ def _rendering(
     store: Store,
     timelines: Timelines,
     gates: ScoreGates,
-    servers: list[RenderServer],
+    fleet: Fleet,
     new_work: Callable[[], None],
 ) -> _Parts:
     reader = ClipReader(deadline_seconds=settings.decode_timeout_seconds)
-    fleet = Fleet(servers, operations=ServerOperations(store=store), new_work=new_work)
     graphs = GraphBuilder()
 
     async def stop() -> None:
@@ -185,17 +193,18 @@ def _add_workers(chassis: Chassis, settings: Settings, parts: _Parts, names: lis
     chassis.work("abandoned", upkeep.abandoned, poll_seconds=1.0)
 
     def begin(name: str) -> None:
-        _add_render_worker(chassis, name, parts, patience)
+        _add_render_worker(chassis, name, parts, patience, steps=1 + settings.prefetch + COLLECTING_STEPS)
 
     for name in names:
         begin(name)
     return begin
 
 
-def _add_render_worker(chassis: Chassis, name: str, parts: _Parts, patience: Patience) -> None:
+def _add_render_worker(chassis: Chassis, name: str, parts: _Parts, patience: Patience, *, steps: int) -> None:
     worker_name = f"render:{name}"
 
     def place_is_free() -> None:
+        parts.fleet.news()
         chassis.wake(worker_name)
 
     worker = RenderWorker(
@@ -208,7 +217,7 @@ def _add_render_worker(chassis: Chassis, name: str, parts: _Parts, patience: Pat
         patience=patience,
         place_is_free=place_is_free,
     )
-    chassis.work(worker_name, worker.step, concurrency=STEPS_PER_SERVER, poll_seconds=0.5)
+    chassis.work(worker_name, worker.step, concurrency=steps, poll_seconds=0.5)
 
 
 def main() -> None:

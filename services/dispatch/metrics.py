@@ -5,16 +5,21 @@ from prometheus_client import Counter, Gauge, Histogram
 SECONDS = (0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1800)
 
 RENDERS = Counter(
-    "rushes_dispatch_renders_total", "Attempts by how they ended: adopted, failed, lost, abandoned", ["outcome"]
+    "rushes_dispatch_renders_total",
+    "Attempts by how they ended: adopted, failed, lost, abandoned, withdrawn",
+    ["outcome"],
 )
 REPEATED_RENDERS = Counter(
     "rushes_dispatch_repeated_renders_total", "Attempts that may render again what an earlier attempt rendered"
 )
 RENDER_SECONDS = Histogram(
-    "rushes_dispatch_render_seconds", "From prompt accepted to result found", ["tier"], buckets=SECONDS
+    "rushes_dispatch_render_seconds",
+    "From the beginning of a render to its end",
+    ["tier"],
+    buckets=SECONDS,
 )
 QUEUED_SECONDS = Histogram(
-    "rushes_dispatch_queued_seconds", "From job queued to prompt accepted", ["purpose"], buckets=SECONDS
+    "rushes_dispatch_queued_seconds", "From job queued to the beginning of its render", ["purpose"], buckets=SECONDS
 )
 RECLAIMED_LEASES = Counter(
     "rushes_dispatch_reclaimed_leases_total", "Jobs taken back from a worker that stopped renewing its lease"

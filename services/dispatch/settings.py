@@ -51,6 +51,13 @@ class Settings(ServiceSettings):
     health_seconds: float = Field(
         default=2, gt=0, validation_alias="DISPATCH_HEALTH_SECONDS", description="between two looks at every server"
     )
+    prefetch: int = Field(
+        default=1,
+        ge=0,
+        le=8,
+        validation_alias="DISPATCH_PREFETCH",
+        description="prompts sent to a server to wait behind the one that runs, so that it does not stand idle between",
+    )
     max_attempts: int = Field(
         default=5,
         ge=1,

@@ -269,6 +269,7 @@ class FakeRenderServer:
     def __post_init__(self) -> None:
         self._queue: list[_Prompt] = []
         self._history: dict[str, RenderError | None] = {}
+        self._rendered: dict[str, float] = {}
         self._clip: bytes | None = None
 
     def restart(self) -> None:
@@ -286,6 +287,10 @@ class FakeRenderServer:
         self._answer()
         ids = tuple(prompt.prompt_id for prompt in self._queue)
         return QueueSnapshot(running=ids[:1], pending=ids[1:])
+
+    async def queue_ids(self) -> list[str]:
+        """What it has to do, in order."""
+        return [*(found := await self.queue()).running, *found.pending]
 
     async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png", salt: str = "") -> str:
         self._answer()
@@ -314,7 +319,13 @@ class FakeRenderServer:
             raise error
         file = OutputFile(filename=f"{found.entry['prompt']}.mp4", subfolder="", type="output")
         now = datetime.now(UTC)
-        return RenderResult(files={node: (file,) for node in expected_nodes}, started_at=now, ended_at=now)
+        started = now - timedelta(seconds=self._rendered[found.entry["prompt"]])
+        return RenderResult(files={node: (file,) for node in expected_nodes}, started_at=started, ended_at=now)
+
+    async def withdraw(self, prompt_id: str) -> Location:
+        self._answer()
+        self._queue = [prompt for n, prompt in enumerate(self._queue) if n == 0 or prompt.prompt_id != prompt_id]
+        return await self.locate(prompt_id)
 
     async def download(self, file: OutputFile, target: Path, *, max_bytes: int) -> int:
         self._answer()
@@ -350,6 +361,7 @@ class FakeRenderServer:
         while self._queue and now - self._queue[0].started >= self.render_seconds:
             done = self._queue.pop(0)
             self._history[done.prompt_id] = self.failures.pop(0) if self.failures else None
+            self._rendered[done.prompt_id] = self.render_seconds
             if self._queue:
                 self._queue[0].started = now
 
@@ -379,6 +391,7 @@ class Dispatch:
         patience: Patience = PATIENCE,
         max_attempts: int = 3,
         look: Look | None = None,
+        prefetch: int = 1,
         now: Clock = utc_now,
     ) -> None:
         self.database, self.media = database, media
@@ -411,7 +424,13 @@ class Dispatch:
             max_attempts=max_attempts,
             now=now,
         )
-        self.fleet = Fleet(servers, operations=ServerOperations(store=self.store, now=now), new_work=_nothing)
+        self.fleet = Fleet(
+            servers,
+            operations=ServerOperations(store=self.store, now=now),
+            new_work=_nothing,
+            prefetch=prefetch,
+            quiet_seconds=0,
+        )
         graphs = GraphBuilder()
         reader = InlineReader(deadline_seconds=30)
         clips = ClipCollector(media=media, reader=reader, graphs=graphs, max_clip_bytes=10**8)

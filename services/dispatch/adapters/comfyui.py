@@ -187,6 +187,11 @@ class ComfyUIServer:
                 raise ServerStuck(f"{self.name}: prompt {prompt_id} did not stop within {self._cancel_s:g} s")
             await asyncio.sleep(CANCEL_POLL_S)
 
+    async def withdraw(self, prompt_id: str) -> Location:
+        """Deleting touches only what is pending; the look-up tells whether it began just before."""
+        await self._command("/queue", {"delete": [prompt_id]})
+        return await self.locate(prompt_id)
+
     async def download(self, file: OutputFile, target: Path, *, max_bytes: int) -> int:
         """Written beside `target` first and moved there when complete."""
         query = {"filename": file.filename, "subfolder": file.subfolder, "type": file.type}

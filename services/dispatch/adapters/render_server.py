@@ -196,6 +196,10 @@ class RenderServer(Protocol):
         """Stop a prompt wherever it is and return what became of it. Raises ServerStuck when it will not stop."""
         ...
 
+    async def withdraw(self, prompt_id: str) -> Location:
+        """Take a prompt back if it only waits, and return where it is then. What runs is left alone."""
+        ...
+
     def progress(self) -> AsyncIterator[Progress]:
         """News of what was submitted meanwhile, for ever, over lost connections. Messages may be lost or late."""
         ...

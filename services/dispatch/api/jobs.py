@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Query, status
 from pydantic import Field
 
 from services.dispatch.api.fields import MAX_ID, Admin, PathId, RequestCause, Viewer
+from services.dispatch.api.fitness import LackingServer, lacking_servers
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.jobs import AttemptState, JobState
 from services.dispatch.operations.servers import ServerOperations
@@ -43,11 +44,15 @@ class AttemptResponse(ResponseModel):
     server: str
     state: AttemptState
     submitted_at: datetime | None
+    began_at: datetime | None
     created_at: datetime
 
 
 class JobDetailResponse(JobResponse):
+    """`lacks`: the servers that cannot run it; others take it."""
+
     attempts: list[AttemptResponse]
+    lacks: list[LackingServer]
 
 
 class RenderServerResponse(ResponseModel):
@@ -115,7 +120,10 @@ def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
         if job is None:
             raise NotFound(f"there is no job {job_id}")
         attempts = [AttemptResponse.model_validate(a) for a in await store.attempts_of(job_id)]
-        return JobDetailResponse(**JobResponse.model_validate(job).model_dump(), attempts=attempts)
+        lacks = (await store.unfit([job.needs_id])).get(job.needs_id, {})
+        return JobDetailResponse(
+            **JobResponse.model_validate(job).model_dump(), attempts=attempts, lacks=lacking_servers(lacks)
+        )
 
     @router.get(
         "/render-servers",

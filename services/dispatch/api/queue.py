@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime
 
 from services.dispatch.api.fields import Creator, PathId, RequestCause, Viewer
+from services.dispatch.api.fitness import LackingServer, lacking_servers
 from services.dispatch.api.scenes import SceneResponse
 from services.dispatch.domain.errors import Unacceptable
 from services.dispatch.domain.queue import WorkKind
@@ -18,7 +19,10 @@ USAGE_DAYS = 30
 
 
 class QueueEntryResponse(ResponseModel):
-    """`estimated_seconds`: of the render alone, without its wait. Both estimates are null where nothing can tell."""
+    """`estimated_seconds`: of the render alone, without its wait. Both estimates are null where nothing can tell.
+
+    `sent`: it waits on its server behind what runs there. `lacks`: no ready server can run it, and why.
+    """
 
     job_id: int
     scene_id: int
@@ -29,11 +33,12 @@ class QueueEntryResponse(ResponseModel):
     kind: WorkKind
     owner: str
     priority: int
-    state: Literal["running", "waiting", "paused"]
+    state: Literal["running", "sent", "waiting", "paused"]
     server: str | None
     queued_at: datetime
     estimated_seconds: float | None
     starts_at: datetime | None
+    lacks: list[LackingServer]
 
 
 class QueueControlResponse(ResponseModel):
@@ -43,7 +48,10 @@ class QueueControlResponse(ResponseModel):
 
 
 class QueueResponse(QueueControlResponse):
-    """Running work, then waiting in the order in which it is started, then paused. `waiting_total` counts all."""
+    """Running work, what was sent after it, then waiting in the order in which it is started, then paused.
+
+    `waiting_total` counts all that waits.
+    """
 
     waiting_total: int
     entries: list[QueueEntryResponse]
@@ -147,4 +155,5 @@ def _entry(entry: QueueEntry) -> QueueEntryResponse:
         queued_at=row.queued_at,
         estimated_seconds=entry.estimated_seconds,
         starts_at=entry.starts_at,
+        lacks=lacking_servers(entry.lacks),
     )

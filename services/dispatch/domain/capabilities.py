@@ -43,22 +43,33 @@ def _is_model_file(value: Any) -> bool:
     return isinstance(value, str) and value.lower().endswith(MODEL_SUFFIXES)
 
 
-def lacking(graph: Json, capabilities: Json | None) -> list[str]:
-    """What a server lacks to run a filled graph; empty when nothing, or when the server never said what it has."""
+def requirements_of(graph: Json) -> dict[str, Any]:
+    """What a filled graph needs of a server: its node classes, and [class, input, file name] of each model file."""
+    files = [
+        [node["class_type"], name, value]
+        for node in graph.values()
+        for name, value in node["inputs"].items()
+        if _is_model_file(value)
+    ]
+    return {"node_classes": list(dict.fromkeys(node["class_type"] for node in graph.values())), "files": files}
+
+
+def missing(requirements: Json, capabilities: Json | None) -> list[str]:
+    """What a server lacks; empty when nothing, or when the server never said what it has."""
     if not capabilities or not capabilities["node_classes"]:
         return []
-    known, files = set(capabilities["node_classes"]), capabilities["files"]
-    missing: dict[str, None] = {}
-    for node in graph.values():
-        name = node["class_type"]
-        if name not in known:
-            missing[f"node class {name}"] = None
-            continue
-        for input_name, value in node["inputs"].items():
-            offered = files.get(name, {}).get(input_name)
-            if offered is not None and _is_model_file(value) and value not in offered:
-                missing[f"file {value} for {name}.{input_name}"] = None
-    return list(missing)
+    known, offered = set(capabilities["node_classes"]), capabilities["files"]
+    lacks = [f"node class {name}" for name in requirements["node_classes"] if name not in known]
+    for name, input_name, file in requirements["files"]:
+        choices = offered.get(name, {}).get(input_name)
+        if choices is not None and file not in choices:
+            lacks.append(f"file {file} for {name}.{input_name}")
+    return list(dict.fromkeys(lacks))
+
+
+def lacking(graph: Json, capabilities: Json | None) -> list[str]:
+    """What a server lacks to run a filled graph."""
+    return missing(requirements_of(graph), capabilities)
 
 
 def with_files(graph: Json, inputs: Mapping[str, tuple[str, str]], files: Mapping[str, str]) -> dict[str, Any]:

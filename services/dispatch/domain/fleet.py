@@ -1,6 +1,6 @@
-"""Which free server may take the next job."""
+"""Which servers may take the next job."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 
 
@@ -13,14 +13,24 @@ class ServerLoad:
     own: int
     foreign: int
 
+    @property
+    def load(self) -> int:
+        return self.own + self.foreign
 
-def may_take(name: str, servers: Sequence[ServerLoad]) -> bool:
-    """Whether a server may claim work now: it is ready, and no other ready server is idle and less loaded.
 
-    A server busy with other people's prompts leaves work to an idle one, but never refuses when all are busy.
-    """
-    mine = next((s for s in servers if s.name == name), None)
-    if mine is None or not mine.ready:
-        return False
-    idle = [s for s in servers if s.ready and s.own == 0 and s.name != name]
-    return all(mine.foreign <= other.foreign for other in idle)
+def has_place(server: ServerLoad, *, prefetch: int) -> bool:
+    """One prompt of ours runs, and `prefetch` more may wait behind it. Other people's prompts take no place of ours."""
+    return server.ready and server.own <= prefetch
+
+
+def rivals(name: str, servers: Sequence[ServerLoad], *, prefetch: int) -> list[str]:
+    """The servers that come first for what they can run: they have a place, and less to do."""
+    mine = next(server for server in servers if server.name == name)
+    return [server.name for server in servers if has_place(server, prefetch=prefetch) and server.load < mine.load]
+
+
+def left_to(others: Sequence[str], unfit: Mapping[int, Set[str]]) -> list[int] | None:
+    """The needs that none of these servers can meet; None: there are no such servers, anything may be taken."""
+    if not others:
+        return None
+    return [needs for needs, servers in unfit.items() if servers >= set(others)]

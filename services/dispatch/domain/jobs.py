@@ -25,7 +25,8 @@ class JobState(StrEnum):
 class AttemptState(StrEnum):
     """`prepared`: written down, perhaps sent. `submitted`: the server said yes. The others are ends.
 
-    `lost`: the server does not know it. `abandoned`: it may still run somewhere, but nobody waits for it.
+    `lost`: the server does not know it. `abandoned`: it may still run somewhere, but nobody waits for it. `withdrawn`:
+    taken back before it began.
     """
 
     PREPARED = "prepared"
@@ -34,6 +35,7 @@ class AttemptState(StrEnum):
     FAILED = "failed"
     LOST = "lost"
     ABANDONED = "abandoned"
+    WITHDRAWN = "withdrawn"
 
 
 FailureKind = Literal[
@@ -60,6 +62,7 @@ class Job:
     uid: UUID
     scene_id: int
     segment_id: int
+    needs_id: int
     priority: int
     remaining: int
     state: JobState
@@ -86,10 +89,21 @@ class Attempt:
     state: AttemptState
     submitted_at: datetime | None
     created_at: datetime
+    began_at: datetime | None = None
+    """When it was seen to run. Between submission and this it waited behind other prompts."""
 
     @property
     def is_open(self) -> bool:
         return self.state in (AttemptState.PREPARED, AttemptState.SUBMITTED)
+
+    def began(self, *, found_at: datetime, render_seconds: float) -> datetime:
+        """When its render began, by our clock: beginning and end are both seen a moment late.
+
+        The server's own clock is not asked: it may differ from ours.
+        """
+        counted_back = found_at - timedelta(seconds=render_seconds)
+        seen = counted_back if self.began_at is None else min(self.began_at, counted_back)
+        return max(self.submitted_at or self.created_at, seen)
 
 
 def prompt_id_of(uid: UUID, attempt: int) -> UUID:
@@ -153,7 +167,10 @@ def backoff(failed_attempts: int) -> timedelta:
 
 def is_repeat(attempts: Sequence[Attempt]) -> bool:
     """Whether a new attempt may render again what an earlier one rendered or still renders."""
-    return any(attempt.submitted_at is not None or attempt.is_open for attempt in attempts)
+    return any(
+        attempt.is_open or (attempt.submitted_at is not None and attempt.state is not AttemptState.WITHDRAWN)
+        for attempt in attempts
+    )
 
 
 def overdue(job: Job, now: datetime) -> bool:

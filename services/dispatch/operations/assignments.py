@@ -1,6 +1,6 @@
 """Who works on which job: claims, leases, and giving work back without a result."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from uuid import uuid4
@@ -64,14 +64,14 @@ class AssignmentOperations:
         self._lease = lease
         self._now = now
 
-    async def claim(self, *, server: str, ready: Sequence[str]) -> Assignment | None:
-        """The next job for a server with a free place, or None."""
+    async def claim(
+        self, *, server: str, ready: Sequence[str], only: Collection[int] | None = None
+    ) -> Assignment | None:
+        """The next job that a server with a free place can run, or None; `only`: with these needs."""
         now = self._now()
         async with self._store.transaction(Cause.begin(ACTOR)) as tx:
-            if await self._store.queue_is_paused(tx):
-                return None
             job = await self._store.claim_job(
-                tx, server=server, ready=ready, token=uuid4(), now=now, until=now + self._lease
+                tx, server=server, ready=ready, only=only, token=uuid4(), now=now, until=now + self._lease
             )
         return await self._assignment(job) if job is not None else None
 

@@ -7,6 +7,7 @@ from services.dispatch.domain.queue import kind_of, turn_of
 from services.dispatch.domain.regeneration import CascadeState
 from services.dispatch.domain.scenes import Scene, SceneState, Segment, first_unfinished, remaining_chain
 from services.dispatch.metrics import RENDERS
+from services.dispatch.operations.fitness import Fitness
 from services.dispatch.store import Store
 from shared.contracts.segment import SegmentFailed
 from shared.contracts.types import (
@@ -28,6 +29,7 @@ class Chains:
 
     def __init__(self, store: Store) -> None:
         self._store = store
+        self._fitness = Fitness(store)
 
     async def queue(
         self,
@@ -58,6 +60,9 @@ class Chains:
             uid=uuid7(),
             scene_id=scene.id,
             segment_id=segment.id,
+            needs_id=await self._fitness.needs_of(
+                tx, workflow_version_id=scene.workflow_version_id, assets=scene.assets
+            ),
             priority=scene.priority,
             turn=turn if scene.moved_turn is None else scene.moved_turn,
             is_held=scene.is_paused,

@@ -1,6 +1,9 @@
 """Keeping copies of other services' facts, and removing what belonged to something deleted."""
 
+from collections.abc import Callable
+
 from services.dispatch.operations.chains import Chains
+from services.dispatch.operations.fitness import Fitness
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy, CharacterCopy, FactKind, SceneTypeCopy
 from shared.cause import Cause
@@ -14,8 +17,12 @@ from shared.contracts.types import SceneId
 
 
 class FactOperations:
-    def __init__(self, *, store: Store, now: Clock = utc_now) -> None:
+    """`published` is called when there is a new version: servers may have got its file a moment ago."""
+
+    def __init__(self, *, store: Store, published: Callable[[], None] = lambda: None, now: Clock = utc_now) -> None:
         self._store = store
+        self._fitness = Fitness(store)
+        self._published = published
         self._chains = Chains(store)
         self._now = now
 
@@ -66,6 +73,9 @@ class FactOperations:
         )
         async with self._store.transaction(cause) as tx:
             await self._store.save_asset_version(tx, copy)
+            if copy.graph is not None:
+                await self._fitness.needs_of(tx, workflow_version_id=copy.id, assets=())
+        self._published()
 
     async def asset_updated(self, event: AssetUpdated, cause: Cause) -> None:
         async with self._store.transaction(cause) as tx:

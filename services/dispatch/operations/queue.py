@@ -1,7 +1,7 @@
 """The queue: its order and how long it will take, pauses and moves, and what was rendered."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Literal
 
@@ -19,18 +19,23 @@ from shared.postgres import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueEntry:
-    """`estimated_seconds`: of the render alone; `starts_at`: an estimate. None: nothing like it was rendered yet."""
+    """`estimated_seconds`: of the render alone; `starts_at`: an estimate. None: nothing like it was rendered yet.
+
+    `sent`: it waits on its server behind what runs there. `lacks`: what each server lacks that cannot run it, by name;
+    empty as long as a ready server can.
+    """
 
     row: QueueRow
     kind: WorkKind
-    state: Literal["running", "waiting", "paused"]
+    state: Literal["running", "sent", "waiting", "paused"]
     estimated_seconds: float | None
     starts_at: datetime | None
+    lacks: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueView:
-    """The running work, then the first of the waiting in their order, then what is paused."""
+    """The running work, what was sent after it, then the first of the waiting in their order, then what is paused."""
 
     control: QueueControl
     waiting_total: int
@@ -64,19 +69,23 @@ class QueueOperations:
         """`limit`: of the waiting and of the paused entries. Later segments of a chain are not in the queue yet."""
         now = self._now()
         control = await self._store.queue_control()
-        running, waiting = await self._store.running(), await self._store.waiting(limit=limit)
+        taken, waiting = await self._store.taken(), await self._store.waiting(limit=limit)
         held = await self._store.held(limit=limit)
-        needed = await self._needed([*running, *waiting, *held])
-        ready = sum(1 for server in await self._store.servers() if server.state == "ready")
+        needed = await self._needed([*taken, *waiting, *held])
+        ready = {server.name for server in await self._store.servers() if server.state == "ready"}
+        unfit = await self._store.unfit(sorted({row.needs_id for row in waiting}))
+        lacks = {needs: names for needs, names in unfit.items() if ready <= names.keys()}
+        entries, busy = _taken(taken, needed, now)
+        can_start = [row for row in waiting if row.needs_id not in lacks]
         until_start = starts(
-            running=[_left(row, needed[row.job_id], now) for row in running],
-            waiting=[needed[row.job_id] for row in waiting],
-            servers=0 if control.is_paused else ready,
+            running=busy,
+            waiting=[needed[row.job_id] for row in can_start],
+            servers=0 if control.is_paused else len(ready),
         )
-        entries = [_entry(row, "running", needed[row.job_id], row.submitted_at) for row in running]
-        for row, seconds in zip(waiting, until_start, strict=True):
-            starts_at = None if seconds is None else now + timedelta(seconds=seconds)
-            entries.append(_entry(row, "waiting", needed[row.job_id], starts_at))
+        until = dict(zip((row.job_id for row in can_start), until_start, strict=True))
+        for row in waiting:
+            entry = _entry(row, "waiting", needed[row.job_id], _after(now, until.get(row.job_id)))
+            entries.append(replace(entry, lacks=lacks.get(row.needs_id, {})))
         entries += [_entry(row, "paused", needed[row.job_id], None) for row in held]
         return QueueView(control=control, waiting_total=await self._store.queue_length(), entries=entries)
 
@@ -157,15 +166,39 @@ class QueueOperations:
         }
 
 
+def _taken(
+    rows: Sequence[QueueRow], needed: Mapping[int, float | None], now: datetime
+) -> tuple[list[QueueEntry], list[float | None]]:
+    """What was taken from the queue, running first; and how long each server that has some of it is still busy."""
+    busy: dict[str, float | None] = {}
+    entries = []
+    for row in sorted(rows, key=lambda row: (row.began_at is None, row.began_at or row.queued_at, row.job_id)):
+        server = row.server or f"job {row.job_id}"
+        before = busy.get(server, 0.0)
+        runs = row.began_at is not None
+        starts_at = row.began_at if runs else _after(now, before)
+        entries.append(_entry(row, "running" if runs else "sent", needed[row.job_id], starts_at))
+        left = _left(row, needed[row.job_id], now)
+        busy[server] = None if before is None or left is None else before + left
+    return entries, list(busy.values())
+
+
+def _after(now: datetime, seconds: float | None) -> datetime | None:
+    return None if seconds is None else now + timedelta(seconds=seconds)
+
+
 def _left(row: QueueRow, needed: float | None, now: datetime) -> float | None:
     if needed is None:
         return None
-    ran = (now - row.submitted_at).total_seconds() if row.submitted_at is not None else 0.0
+    ran = (now - row.began_at).total_seconds() if row.began_at is not None else 0.0
     return max(0.0, needed - ran)
 
 
 def _entry(
-    row: QueueRow, state: Literal["running", "waiting", "paused"], needed: float | None, starts_at: datetime | None
+    row: QueueRow,
+    state: Literal["running", "sent", "waiting", "paused"],
+    needed: float | None,
+    starts_at: datetime | None,
 ) -> QueueEntry:
     return QueueEntry(
         row=row,

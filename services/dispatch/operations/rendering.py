@@ -106,10 +106,25 @@ class RenderOperations:
             await self._leased(tx, assignment)
             await self._store.mark_submitted(tx, job_id=attempt.job_id, attempt=attempt.attempt, now=now)
             await self._say_progress(tx, assignment, "submitted", 0.0)
-        QUEUED_SECONDS.labels(assignment.scene.purpose.value).observe(
-            max(0.0, (now - assignment.job.queued_at).total_seconds())
-        )
         return replace(attempt, state=AttemptState.SUBMITTED, submitted_at=now)
+
+    async def began(self, assignment: Assignment, attempt: Attempt, *, say: bool) -> Attempt:
+        """It waits no longer behind other prompts. `say`: people hear of it; the caller keeps to two a second."""
+        now = self._now()
+        async with self._store.transaction(assignment.cause()) as tx:
+            await self._store.mark_began(tx, job_id=attempt.job_id, attempt=attempt.attempt, now=now)
+            if say:
+                await self._say_progress(tx, assignment, "running", 0.0)
+        return replace(attempt, began_at=now)
+
+    async def withdrawn(self, assignment: Assignment, attempt: Attempt) -> None:
+        """Taken back before it began: its job is in the queue again, at its turn, without a mark against it."""
+        async with self._store.transaction(assignment.cause()) as tx:
+            held = await self._hold(tx, assignment)
+            await self._close(tx, attempt, AttemptState.WITHDRAWN, None)
+            await self._store.requeue_job(tx, job_id=held.job.id, available_at=self._now(), keep_server=False)
+        RENDERS.labels("withdrawn").inc()
+        self._new_work()
 
     async def progressed(self, assignment: Assignment, state: ProgressState, fraction: float) -> None:
         """A hint for people who wait; the caller keeps it to two a second."""
@@ -165,14 +180,15 @@ class RenderOperations:
         """The clip is stored and decoded: it becomes the segment's, and the next segment of the chain is queued, once
         the scene's score gate lets it, if it has one.
 
-        A regeneration becomes the current version of its position, and what comes after it may become stale.
+        `attempt.began_at` says when its wait was over. A regeneration becomes the current version of its position, and
+        what comes after it may become stale.
         """
         await self._compare(assignment, render)
         now = self._now()
         async with self._store.transaction(assignment.cause()) as tx:
             held = await self._hold(tx, assignment)
             timeline = await self._timelines.load(tx, held.scene.id, arriving=render.clip.last_frame_sha256)
-            started_at = attempt.submitted_at or attempt.created_at
+            queued = max(0.0, ((attempt.began_at or attempt.created_at) - held.job.queued_at).total_seconds())
             await self._store.save_render(
                 tx,
                 held.segment.id,
@@ -180,7 +196,7 @@ class RenderOperations:
                 job_id=held.job.id,
                 prompt_id=attempt.prompt_id,
                 server=attempt.server,
-                queued_seconds=max(0.0, (started_at - held.job.queued_at).total_seconds()),
+                queued_seconds=queued,
                 now=now,
             )
             await self._close(tx, attempt, AttemptState.ADOPTED, None)
@@ -194,6 +210,7 @@ class RenderOperations:
                 await self._gates.settle(tx, held.scene.id)
         RENDERS.labels("adopted").inc()
         RENDERS.labels("abandoned").inc(abandoned)
+        QUEUED_SECONDS.labels(held.scene.purpose.value).observe(queued)
         RENDER_SECONDS.labels(held.scene.tier.value).observe(render.render_seconds)
         self._new_work()
 

@@ -1,6 +1,6 @@
 """What is known of the render servers, for people to see."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
@@ -8,6 +8,7 @@ from services.dispatch.domain.capabilities import lacking
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.domain.scenes import Json
 from services.dispatch.operations.assignments import ACTOR
+from services.dispatch.operations.fitness import Fitness
 from services.dispatch.store import Store
 from services.dispatch.store.jobs import ServerCopy
 from services.dispatch.store.servers import ServerWish
@@ -29,11 +30,20 @@ class ServerReport:
     """None: not asked this time; what is known stays."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """What workers go by. `unfit`: the servers that are known to lack something, by needs."""
+
+    unfit: Mapping[int, frozenset[str]]
+    is_paused: bool
+
+
 class ServerOperations:
     """`changed` is called when people decided something about a server."""
 
     def __init__(self, *, store: Store, changed: Callable[[], None] = lambda: None, now: Clock = utc_now) -> None:
         self._store = store
+        self._fitness = Fitness(store)
         self._changed = changed
         self._now = now
 
@@ -72,9 +82,13 @@ class ServerOperations:
         self._changed()
         return next(wish for wish in await self._store.server_wishes() if wish.name == name)
 
-    async def report(self, reports: Sequence[ServerReport]) -> None:
+    async def report(self, reports: Sequence[ServerReport]) -> Standing:
+        """Keep what was seen, and compare with all needs what the servers said they have."""
         now = self._now()
+        said = {report.name: report.capabilities for report in reports if report.capabilities is not None}
         async with self._store.transaction(Cause.begin(ACTOR)) as tx:
+            await self._store.lock_fitness(tx)
+            before = await self._store.capabilities(tx) if said else {}
             await self._store.keep_servers(tx, [report.name for report in reports])
             for report in reports:
                 await self._store.save_server(
@@ -90,6 +104,13 @@ class ServerOperations:
                         capabilities=report.capabilities,
                     ),
                 )
+            if said:
+                await self._fitness.learned(tx, said, before=before)
+        unfit = await self._store.unfit()
+        return Standing(
+            unfit={needs: frozenset(servers) for needs, servers in unfit.items()},
+            is_paused=(await self._store.queue_control()).is_paused,
+        )
 
 
 def name_of(url: str) -> str:

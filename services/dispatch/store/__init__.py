@@ -1,6 +1,7 @@
 """Every SQL statement of dispatch's schema, and rows turned into dataclasses. Nothing here commits or decides."""
 
 from services.dispatch.store.facts import FactStore
+from services.dispatch.store.fitness import FitnessStore
 from services.dispatch.store.jobs import JobStore
 from services.dispatch.store.queue import QueueStore
 from services.dispatch.store.scenes import SceneStore
@@ -14,6 +15,15 @@ __all__ = ["Store"]
 
 
 class Store(
-    FactStore, SceneStore, TimelineStore, ScoreGateStore, JobStore, ShotStore, QueueStore, ServerStore, SeamStore
+    FactStore,
+    SceneStore,
+    TimelineStore,
+    ScoreGateStore,
+    JobStore,
+    ShotStore,
+    QueueStore,
+    ServerStore,
+    FitnessStore,
+    SeamStore,
 ):
     """One object for the whole schema; its statements are grouped by what they are about."""

@@ -1,6 +1,6 @@
 """Jobs, their leases and attempts, abandoned prompts, and the servers as last seen."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -14,8 +14,15 @@ from shared.postgres import Transaction
 CLAIM = """
     WITH free AS (
         SELECT id FROM generation_jobs
-        WHERE state = 'queued' AND NOT is_held AND available_at <= $4
-            AND (server IS NULL OR server = $1 OR NOT (server = ANY ($2::text[])))
+        WHERE state = 'queued' AND NOT is_held
+            AND CASE
+                WHEN available_at > $4 THEN false
+                WHEN server = $1 THEN true
+                WHEN server = ANY ($2::text[]) THEN false
+                WHEN needs_id = ANY (ARRAY(SELECT needs_id FROM unfit_servers WHERE server = $1)) THEN false
+                ELSE $6::bigint[] IS NULL OR needs_id = ANY ($6::bigint[])
+            END
+            AND NOT (SELECT is_paused FROM queue_control WHERE id = 1)
         ORDER BY turn, remaining DESC, requested_at, id
         LIMIT 1
         FOR UPDATE SKIP LOCKED
@@ -25,10 +32,13 @@ CLAIM = """
     FROM free WHERE job.id = free.id
     RETURNING job.*
 """
-"""$1 the asking server, $2 all that are ready, $3 lease token, $4 now, $5 end of the lease.
+"""$1 the asking server, $2 all that are ready, $3 lease token, $4 now, $5 end of the lease, $6 the needs it may take.
 
-A job with prompts on a server that is ready waits for that server, which alone can say how they went. Walks the claim
-index from its start and stops at the first free row: no scan of the table, no sort (a test reads the plan).
+A job with prompts on a server that is ready waits for that server, which alone can say how they went. One that the
+asking server is known not to be fit for is left alone, and so are needs outside $6: a less loaded server takes them.
+$6 NULL: any. Nothing is claimed while the queue is paused. Walks the claim index from its start and stops at the first
+free row: no scan of the table, no sort (a test reads the plan). The conditions are a CASE, so that the planner does not
+guess how rare a match is: a wrong guess makes it sort the whole queue.
 """
 
 
@@ -59,6 +69,7 @@ class JobStore(BaseStore):
         uid: UUID,
         scene_id: int,
         segment_id: int,
+        needs_id: int,
         priority: int,
         turn: int,
         is_held: bool,
@@ -70,8 +81,8 @@ class JobStore(BaseStore):
         row = await tx.connection.fetchrow(
             """
             INSERT INTO generation_jobs (uid, scene_id, segment_id, priority, remaining, requested_at, deadline_at,
-                available_at, queued_at, turn, is_held)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10)
+                available_at, queued_at, turn, is_held, needs_id)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $8, $9, $10, $11)
             RETURNING *
             """,
             uid,
@@ -84,13 +95,23 @@ class JobStore(BaseStore):
             now,
             turn,
             is_held,
+            needs_id,
         )
         return _job(row)
 
     async def claim_job(
-        self, tx: Transaction, *, server: str, ready: Sequence[str], token: UUID, now: datetime, until: datetime
+        self,
+        tx: Transaction,
+        *,
+        server: str,
+        ready: Sequence[str],
+        only: Collection[int] | None,
+        token: UUID,
+        now: datetime,
+        until: datetime,
     ) -> Job | None:
-        row = await tx.connection.fetchrow(CLAIM, server, list(ready), token, now, until)
+        needs = None if only is None else list(only)
+        row = await tx.connection.fetchrow(CLAIM, server, list(ready), token, now, until, needs)
         return _job(row) if row else None
 
     async def renew_lease(self, tx: Transaction, *, job_id: int, token: UUID, until: datetime) -> bool:
@@ -258,6 +279,17 @@ class JobStore(BaseStore):
             now,
         )
 
+    async def mark_began(self, tx: Transaction, *, job_id: int, attempt: int, now: datetime) -> None:
+        await tx.connection.execute(
+            """
+            UPDATE generation_attempts SET began_at = $3
+            WHERE job_id = $1 AND attempt = $2 AND state = 'submitted' AND began_at IS NULL
+            """,
+            job_id,
+            attempt,
+            now,
+        )
+
     async def close_attempt(
         self,
         tx: Transaction,
@@ -370,6 +402,7 @@ def _job(row: Any) -> Job:
         uid=row["uid"],
         scene_id=row["scene_id"],
         segment_id=row["segment_id"],
+        needs_id=row["needs_id"],
         priority=row["priority"],
         remaining=row["remaining"],
         state=JobState(row["state"]),
@@ -397,4 +430,5 @@ def _attempt(row: Any) -> Attempt:
         state=AttemptState(row["state"]),
         submitted_at=row["submitted_at"],
         created_at=row["created_at"],
+        began_at=row["began_at"],
     )

@@ -11,7 +11,7 @@ from shared.postgres import Transaction
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueRow:
-    """A job with what people want to know of it. `submitted_at` is set while it runs on a server."""
+    """A job with what people want to know of it. `began_at` is set while it runs on a server."""
 
     job_id: int
     scene_id: int
@@ -28,8 +28,9 @@ class QueueRow:
     is_held: bool
     server: str | None
     queued_at: datetime
-    submitted_at: datetime | None
+    began_at: datetime | None
     workflow_version_id: int
+    needs_id: int
     parameters: Json
 
 
@@ -59,8 +60,8 @@ WAITING = """
     SELECT job.id AS job_id, job.scene_id, scene.name AS scene_name, scene.purpose, scene.tier,
         scene.created_by AS owner, job.segment_id, segment.position, scene.segment_count,
         segment.regeneration_count > 0 AND NOT segment.is_retry AS is_new_version, job.priority, job.turn,
-        job.is_held, job.server, job.queued_at, NULL::timestamptz AS submitted_at, scene.workflow_version_id,
-        segment.requested_parameters AS parameters
+        job.is_held, job.server, job.queued_at, NULL::timestamptz AS began_at, scene.workflow_version_id,
+        job.needs_id, segment.requested_parameters AS parameters
     FROM (
         SELECT * FROM generation_jobs WHERE state = 'queued' AND NOT is_held
         ORDER BY turn, remaining DESC, requested_at, id LIMIT $1
@@ -72,13 +73,14 @@ WAITING = """
 
 
 class QueueStore(BaseStore):
-    async def running(self) -> list[QueueRow]:
+    async def taken(self) -> list[QueueRow]:
+        """What runs on a server, waits there behind what runs, or is being sent."""
         rows = await self._database.fetch(
             """
             SELECT job.id AS job_id, job.scene_id, scene.name AS scene_name, scene.purpose, scene.tier,
                 scene.created_by AS owner, job.segment_id, segment.position, scene.segment_count,
                 segment.regeneration_count > 0 AND NOT segment.is_retry AS is_new_version, job.priority, job.turn,
-                job.is_held, job.server, job.queued_at, attempt.submitted_at, scene.workflow_version_id,
+                job.is_held, job.server, job.queued_at, attempt.began_at, scene.workflow_version_id, job.needs_id,
                 segment.requested_parameters AS parameters
             FROM generation_jobs AS job
             JOIN scenes AS scene ON scene.id = job.scene_id JOIN segments AS segment ON segment.id = job.segment_id
@@ -97,8 +99,8 @@ class QueueStore(BaseStore):
             SELECT job.id AS job_id, job.scene_id, scene.name AS scene_name, scene.purpose, scene.tier,
                 scene.created_by AS owner, job.segment_id, segment.position, scene.segment_count,
                 segment.regeneration_count > 0 AND NOT segment.is_retry AS is_new_version, job.priority, job.turn,
-                job.is_held, job.server, job.queued_at, NULL::timestamptz AS submitted_at, scene.workflow_version_id,
-                segment.requested_parameters AS parameters
+                job.is_held, job.server, job.queued_at, NULL::timestamptz AS began_at, scene.workflow_version_id,
+                job.needs_id, segment.requested_parameters AS parameters
             FROM generation_jobs AS job
             JOIN scenes AS scene ON scene.id = job.scene_id JOIN segments AS segment ON segment.id = job.segment_id
             WHERE job.state = 'queued' AND job.is_held
@@ -116,10 +118,6 @@ class QueueStore(BaseStore):
         row = await self._database.fetchrow("SELECT is_paused, paused_by, paused_at FROM queue_control WHERE id = 1")
         assert row is not None  # the migration made it
         return QueueControl(**row)
-
-    async def queue_is_paused(self, tx: Transaction) -> bool:
-        paused: bool = await tx.connection.fetchval("SELECT is_paused FROM queue_control WHERE id = 1")
-        return paused
 
     async def pause_queue(self, tx: Transaction, *, by: str, now: datetime) -> None:
         """Who paused it first stays known."""

@@ -2,25 +2,43 @@
 
 import asyncio
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from services.dispatch.adapters.render_server import Progress, RenderServer, ServerUnreachable
 from services.dispatch.domain.capabilities import capabilities_of
-from services.dispatch.domain.fleet import ServerLoad, may_take
+from services.dispatch.domain.fleet import ServerLoad, has_place, left_to, rivals
 from services.dispatch.metrics import SERVER_QUEUE, SERVER_READY
 from services.dispatch.operations.servers import ServerOperations, ServerReport
 
 logger = logging.getLogger(__name__)
 
+CAPABILITY_SECONDS = 30.0
+"""A server is asked again what it has: somebody may have given it a file. Seldom and one at a time: the answer is
+large."""
+
+QUIET_SECONDS = 0.4
+"""A server for which nothing was found is not asked for again so long, unless there is news."""
+
 
 @dataclass(slots=True)
 class Watch:
-    """What the socket says of one prompt. A hint: silence means nothing."""
+    """What the socket says of one prompt. A hint: silence means nothing.
 
+    `waits`: behind another prompt on its server, as of the last look. `recalled`: it is wanted back while it waits.
+    """
+
+    needs_id: int
     fraction: float = 0.0
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    waits: bool = False
+    recalled: bool = False
+
+    def recall(self) -> None:
+        self.recalled = True
+        self.news.set()
 
     async def wait(self, seconds: float) -> None:
         """Until the prompt is said to have ended, at most so long."""
@@ -39,14 +57,41 @@ class _Member:
     own: int = 0
     foreign: int = 0
     prompts: set[str] = field(default_factory=set)
+    asked_at: float = float("-inf")
+    nothing_at: float = float("-inf")
+    nothing_news: int = -1
+
+    def load(self) -> ServerLoad:
+        ready = self.ready and not self.draining
+        return ServerLoad(name=self.server.name, ready=ready, own=self.own, foreign=self.foreign)
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    report: ServerReport
+    foreign: int
 
 
 class Fleet:
-    """Shared by the workers of one process; only the event loop's thread touches it."""
+    """Shared by the workers of one process; only the event loop's thread touches it.
+
+    `prefetch`: prompts of ours that may wait on a server behind the one that runs.
+    """
 
     def __init__(
-        self, servers: Sequence[RenderServer], *, operations: ServerOperations, new_work: Callable[[], None]
+        self,
+        servers: Sequence[RenderServer],
+        *,
+        operations: ServerOperations,
+        new_work: Callable[[], None],
+        prefetch: int,
+        quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
+        self._prefetch = prefetch
+        self._quiet_seconds = quiet_seconds
+        self._unfit: Mapping[int, Set[str]] = {}
+        self._news = 0
+        self._ask_all = False
         self._members = {server.name: _Member(server=server) for server in servers}
         self._operations = operations
         self._new_work = new_work
@@ -74,11 +119,21 @@ class Fleet:
         self._listeners.append(asyncio.create_task(self._listen(server)))
 
     def drain(self, names: Collection[str]) -> None:
-        """Exactly these get nothing new; what runs on them is finished."""
+        """Exactly these get nothing new; what runs on them is finished, and what only waits there is recalled."""
         for name, member in self._members.items():
             back, member.draining = member.draining and name not in names, name in names
+            if member.draining:
+                self._recall(member.prompts)
             if back:
                 self._new_work()
+
+    def news(self) -> None:
+        """There may be work where there was none."""
+        self._news += 1
+
+    def ask_again(self) -> None:
+        """The next check asks every server what it has."""
+        self._ask_all = True
 
     async def start(self) -> None:
         """Listen to every server's socket until `stop`."""
@@ -94,14 +149,36 @@ class Fleet:
     def leave(self) -> None:
         self.leaving = True
 
-    def may_take(self, name: str) -> bool:
-        if self.leaving:
+    def may_ask(self, name: str) -> bool:
+        """Whether it has a place, and work for it may have come since none was found."""
+        member = self._members.get(name)
+        if self.leaving or member is None or not has_place(member.load(), prefetch=self._prefetch):
             return False
-        loads = [
-            ServerLoad(name=other, ready=member.ready and not member.draining, own=member.own, foreign=member.foreign)
-            for other, member in self._members.items()
-        ]
-        return may_take(name, loads)
+        return member.nothing_news != self._news or time.monotonic() - member.nothing_at >= self._quiet_seconds
+
+    def left_to(self, name: str) -> list[int] | None:
+        """The needs that only this server should meet now; None: all that it can."""
+        loads = [member.load() for member in self._members.values()]
+        return left_to(rivals(name, loads, prefetch=self._prefetch), self._unfit)
+
+    def found_nothing(self, name: str) -> None:
+        """No job for it is queued. When it is idle, a prompt that waits elsewhere comes back for it."""
+        member = self._members[name]
+        member.nothing_at, member.nothing_news = time.monotonic(), self._news
+        if member.own == 0 and member.foreign == 0:
+            for watch in self._watches.values():
+                if watch.waits and not watch.recalled and name not in self._unfit.get(watch.needs_id, ()):
+                    watch.recall()
+                    return
+
+    def recall_waiting(self) -> None:
+        """Everything that does not run yet."""
+        self._recall(list(self._watches))
+
+    def _recall(self, prompts: Collection[str]) -> None:
+        for prompt_id in prompts:
+            if (watch := self._watches.get(prompt_id)) is not None and not watch.recalled:
+                watch.recall()
 
     @contextmanager
     def place(self, name: str) -> Iterator[None]:
@@ -117,9 +194,11 @@ class Fleet:
         return self._members[name].own
 
     @contextmanager
-    def watch(self, name: str, prompt_id: str) -> Iterator[Watch]:
+    def watch(self, name: str, prompt_id: str, *, needs_id: int) -> Iterator[Watch]:
         """Hear of one prompt while it is waited for."""
-        watch = self._watches[prompt_id] = Watch()
+        watch = self._watches[prompt_id] = Watch(needs_id)
+        if name in self._members and self._members[name].draining:
+            watch.recall()
         prompts = self._members[name].prompts if name in self._members else set[str]()
         prompts.add(prompt_id)
         try:
@@ -135,9 +214,28 @@ class Fleet:
 
     async def check(self) -> bool:
         """Look at every server. Never finds 'work': it returns False and is called again at its beat."""
-        reports = await asyncio.gather(*(self._check(name, member) for name, member in self._members.items()))
-        await self._operations.report(reports)
+        members = list(self._members.values())
+        ask = self._whom_to_ask(members)
+        seen = await asyncio.gather(*(self._look_at(member, ask=member.server.name in ask) for member in members))
+        standing = await self._operations.report([one.report for one in seen])
+        for member, one in zip(members, seen, strict=True):
+            self._note(member, one)
+        if standing.unfit != self._unfit:
+            self._unfit = standing.unfit
+            self._new_work()
+        if standing.is_paused:
+            self.recall_waiting()
         return False
+
+    def _whom_to_ask(self, members: Sequence[_Member]) -> set[str]:
+        """What they have: all that were away, all when something was published, else the one whose answer is oldest."""
+        if self._ask_all:
+            self._ask_all = False
+            return {member.server.name for member in members}
+        oldest = min(members, key=lambda member: member.asked_at, default=None)
+        due = oldest is not None and time.monotonic() - oldest.asked_at >= CAPABILITY_SECONDS
+        names = {member.server.name for member in members if not member.ready}
+        return names | {oldest.server.name} if oldest is not None and due else names
 
     async def problem(self) -> str | None:
         """For the readiness check."""
@@ -145,24 +243,23 @@ class Fleet:
             return "no render server is configured; set DISPATCH_COMFYUI_URLS"
         return None if self.answering else "no render server answers"
 
-    async def _check(self, name: str, member: _Member) -> ServerReport:
+    async def _look_at(self, member: _Member, *, ask: bool) -> _Seen:
+        """A server that does not answer is away at once; one that does is ready when its report is written down."""
+        name = member.server.name
         try:
             stats = await member.server.stats()
             queue = await member.server.queue()
-            capabilities = None if member.ready else capabilities_of(await member.server.object_info())
+            capabilities = capabilities_of(await member.server.object_info()) if ask else None
         except ServerUnreachable as error:
             member.ready = False
             SERVER_READY.labels(name).set(0)
-            return ServerReport(name=name, problem=str(error))
+            return _Seen(ServerReport(name=name, problem=str(error)), 0)
+        if ask:
+            member.asked_at = time.monotonic()
         prompts = (*queue.running, *queue.pending)
-        member.foreign = sum(1 for prompt in prompts if prompt not in member.prompts)
         SERVER_READY.labels(name).set(1)
         SERVER_QUEUE.labels(name).set(len(prompts))
-        if not member.ready:
-            logger.info("a render server is ready", extra={"server": name, "engine": stats.engine})
-            member.ready = True
-            self._new_work()
-        return ServerReport(
+        report = ServerReport(
             name=name,
             draining=member.draining,
             engine=stats.engine,
@@ -170,6 +267,17 @@ class Fleet:
             queue_length=len(prompts),
             capabilities=capabilities,
         )
+        return _Seen(report, sum(1 for prompt in prompts if prompt not in member.prompts))
+
+    def _note(self, member: _Member, seen: _Seen) -> None:
+        """What it lacks is known before it is ready, so that it gets nothing that it would refuse."""
+        if seen.report.problem is not None:
+            return
+        member.foreign = seen.foreign
+        if not member.ready:
+            logger.info("a render server is ready", extra={"server": member.server.name, "engine": seen.report.engine})
+            member.ready = True
+            self._new_work()
 
     async def _listen(self, server: RenderServer) -> None:
         async for told in server.progress():
@@ -179,5 +287,5 @@ class Fleet:
         watch = self._watches.get(told.prompt_id)
         if watch is not None:
             watch.fraction = max(watch.fraction, told.fraction)
-            if told.ended:
+            if told.ended or watch.waits:
                 watch.news.set()

@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -33,6 +33,7 @@ from services.dispatch.operations.assignments import Assignment, AssignmentOpera
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet, Watch
+from shared.clock import utc_now
 from shared.errors import TransientError
 from shared.postgres.errors import is_transient
 
@@ -86,13 +87,17 @@ class RenderWorker:
         self._place_is_free = place_is_free
 
     async def step(self) -> bool:
-        """One job from claim to end. False when the place is taken, the server is away, or there is no work."""
-        if self._fleet.own(self._name) or not self._fleet.may_take(self._name):
+        """One job from claim to end. False when no place is free, the server is away, or there is no work for it."""
+        if not self._fleet.may_ask(self._name):
             return False
+        only = self._fleet.left_to(self._name)
         with ExitStack() as place:
-            place.enter_context(self._fleet.place(self._name))
-            assignment = await self._assignments.claim(server=self._name, ready=self._fleet.ready)
+            with self._fleet.place(self._name):
+                assignment = await self._assignments.claim(server=self._name, ready=self._fleet.ready, only=only)
+                if assignment is not None:
+                    place.enter_context(self._fleet.place(self._name))
             if assignment is None:
+                self._fleet.found_nothing(self._name)
                 return False
             place.callback(self._place_is_free)
             await self._do(assignment, place)
@@ -105,6 +110,10 @@ class RenderWorker:
             await self._under_lease(assignment, self._render(assignment, course, place))
         except _Leaving:
             await self._assignments.give_back(assignment)
+        except _Withdrawn:
+            assert course.attempt is not None
+            with suppress(LeaseLost):
+                await self._renders.withdrawn(assignment, course.attempt)
         except LeaseLost as lost:
             logger.info("a job was taken away", extra={"job": assignment.job.id, "reason": str(lost)})
         except ServerUnreachable as error:
@@ -163,9 +172,11 @@ class RenderWorker:
             if course.attempt is None:
                 await self._send(assignment, course)
             attempt, found = await self._wait(assignment, course)
+            found_at = utc_now()
             place.close()
             render = await self._clips.collect(assignment, attempt, course.server, found)
-            await self._renders.adopt(assignment, attempt, render)
+            began_at = attempt.began(found_at=found_at, render_seconds=render.render_seconds)
+            await self._renders.adopt(assignment, replace(attempt, began_at=began_at), render)
         except RenderError as error:
             await self._failed(assignment, course, error)
         except ServerStuck as error:
@@ -242,7 +253,7 @@ class RenderWorker:
         attempt, server = course.attempt, course.server
         assert attempt is not None
         waiting = _Waiting(patience=self._patience, started=time.monotonic())
-        with self._fleet.watch(server.name, str(attempt.prompt_id)) as watch:
+        with self._fleet.watch(server.name, str(attempt.prompt_id), needs_id=assignment.job.needs_id) as watch:
             while True:
                 found = await self._look(server, attempt, waiting)
                 if isinstance(found, Finished):
@@ -251,7 +262,12 @@ class RenderWorker:
                     raise RenderLost("the render server lost the prompt, by a restart most likely")
                 if self._fleet.leaving:
                     raise _Leaving
-                if problem := waiting.too_long(found):
+                watch.waits = isinstance(found, Queued)
+                if watch.waits and watch.recalled:
+                    await self._withdraw(server, attempt, watch)
+                if isinstance(found, Running) and attempt.began_at is None:
+                    attempt = await self._renders.began(assignment, attempt, say=waiting.may_speak())
+                if problem := waiting.too_long(found, behind_own=self._fleet.own(server.name) > 1):
                     await self._stop(server, attempt)
                     raise RenderTimeout(problem)
                 await self._say_progress(assignment, watch, waiting, running=isinstance(found, Running))
@@ -270,6 +286,13 @@ class RenderWorker:
         waiting.away_since = None
         return found
 
+    async def _withdraw(self, server: RenderServer, attempt: Attempt, watch: Watch) -> None:
+        """Raises _Withdrawn, unless it began meanwhile: what runs is finished."""
+        with suppress(ServerUnreachable):
+            if isinstance(await server.withdraw(str(attempt.prompt_id)), Absent):
+                raise _Withdrawn
+        watch.recalled = False
+
     async def _stop(self, server: RenderServer, attempt: Attempt) -> None:
         try:
             await server.cancel(str(attempt.prompt_id))
@@ -286,6 +309,10 @@ class _Leaving(Exception):
     """The process ends while a prompt runs; the next one to claim its job finds it."""
 
 
+class _Withdrawn(Exception):
+    """A prompt that only waited was taken back from its server."""
+
+
 class RenderTimeout(RenderError):
     """It ran, or waited, longer than is sensible; another server may do better."""
 
@@ -299,13 +326,17 @@ class _Waiting:
 
     patience: Patience
     started: float
+    """When it began to wait for other people's prompts: those of ours before it have clocks of their own."""
     running_since: float | None = None
     away_since: float | None = None
-    spoke: float = 0.0
+    spoke: float = field(default_factory=time.monotonic)
+    """Its submission was said."""
     said_fraction: float = 0.0
 
-    def too_long(self, found: "Queued | Running | None") -> str | None:
+    def too_long(self, found: "Queued | Running | None", *, behind_own: bool) -> str | None:
         now = time.monotonic()
+        if behind_own:
+            self.started = now
         if isinstance(found, Running):
             self.running_since = self.running_since or now
             if now - self.running_since > self.patience.render:

@@ -76,6 +76,11 @@ def _post(path: str, body: dict[str, Any] | None = None) -> None:
         client.post(path, body)
 
 
+def _why_not(entry: dict[str, Any]) -> str:
+    said = "; ".join(f"{one['server']} lacks {', '.join(one['lacks'])}" for one in entry["lacks"])
+    return f"no ready render server can run scene {entry['scene_id']}: {said}"
+
+
 def _print(found: dict[str, Any]) -> None:
     if found["is_paused"]:
         print(f"paused by {found['paused_by']} since {found['paused_at']}")
@@ -83,4 +88,6 @@ def _print(found: dict[str, Any]) -> None:
     for entry in found["entries"]:
         table.add_row(*("" if entry[name] is None else str(entry[name]) for name in COLUMNS))
     console().print(table)
+    for reason in {_why_not(entry): None for entry in found["entries"] if entry["lacks"]}:
+        print(reason)
     print(f"{found['waiting_total']} waiting in all")

@@ -30,10 +30,10 @@ async def crowded(databases: Any, media: MediaStore) -> Database:
     await connection.execute(
         """
         INSERT INTO generation_jobs (uid, scene_id, segment_id, turn, priority, remaining, requested_at, state,
-            available_at, queued_at, finished_at)
+            available_at, queued_at, finished_at, needs_id)
         SELECT gen_random_uuid(), scene_id, id, id % 3, 0, 1 + id % 5, now(),
             CASE WHEN id % 4 = 0 THEN 'queued' ELSE 'done' END, now(), now(),
-            CASE WHEN id % 4 = 0 THEN NULL ELSE now() END
+            CASE WHEN id % 4 = 0 THEN NULL ELSE now() END, (SELECT min(id) FROM render_needs)
         FROM segments WHERE NOT is_current
         """
     )
@@ -43,7 +43,7 @@ async def crowded(databases: Any, media: MediaStore) -> Database:
 
 async def test_claiming_walks_the_claim_index_and_stops_at_the_first_free_job(crowded: Database) -> None:
     now = datetime.now(UTC)
-    rows = await crowded.fetch("EXPLAIN (ANALYZE, COSTS off) " + CLAIM, "a", ["a", "b"], uuid4(), now, now)
+    rows = await crowded.fetch("EXPLAIN (ANALYZE, COSTS off) " + CLAIM, "a", ["a", "b"], uuid4(), now, now, [])
     plan = "\n".join(row[0] for row in rows)
     assert "Index Scan using idx_generation_jobs_claim" in plan, plan
     assert "Seq Scan" not in plan and "Sort" not in plan, plan
@@ -51,7 +51,7 @@ async def test_claiming_walks_the_claim_index_and_stops_at_the_first_free_job(cr
 
 async def test_jobs_are_claimed_by_turn_then_longest_chain_then_age(crowded: Database) -> None:
     now = datetime.now(UTC)
-    claimed = [await crowded.fetchrow(CLAIM, "a", ["a"], uuid4(), now, now) for _ in range(300)]
+    claimed = [await crowded.fetchrow(CLAIM, "a", ["a"], uuid4(), now, now, None) for _ in range(300)]
     order = [(row["turn"], -row["remaining"], row["requested_at"], row["id"]) for row in claimed if row]
     assert len(order) == 300 and order == sorted(order)
 
@@ -71,8 +71,8 @@ async def test_no_two_open_jobs_for_one_segment(crowded: Database) -> None:
         await crowded.pool.execute(
             """
             INSERT INTO generation_jobs (uid, scene_id, segment_id, turn, priority, remaining, requested_at,
-                available_at, queued_at)
-            SELECT gen_random_uuid(), scene_id, segment_id, 0, 0, 1, now(), now(), now() FROM generation_jobs
+                available_at, queued_at, needs_id)
+            SELECT gen_random_uuid(), scene_id, segment_id, 0, 0, 1, now(), now(), now(), needs_id FROM generation_jobs
             WHERE state = 'queued' LIMIT 1
             """
         )

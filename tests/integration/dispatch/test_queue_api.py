@@ -1,6 +1,7 @@
 """The queue over HTTP: order, pauses, moves, and what was used."""
 
 from collections.abc import AsyncIterator
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -80,6 +81,48 @@ async def test_estimates_come_from_what_such_renders_took_apart_from_their_wait(
     first, second = (await client.get("/api/queue")).json()["entries"]
     assert first["estimated_seconds"] == second["estimated_seconds"] == pytest.approx(30)
     assert first["starts_at"] < second["starts_at"]
+
+
+async def test_what_waits_behind_a_running_prompt_is_shown_apart_and_starts_when_that_ends(
+    queue: tuple[httpx.AsyncClient, Dispatch],
+) -> None:
+    client, dispatch = queue
+    await scene_of(client, segment_count=1)
+    await dispatch.work()
+    pool = dispatch.database.pool
+    await pool.execute("UPDATE segments SET render_seconds = 40, width = 64, height = 64, frames = 5")
+    for _ in range(3):
+        await scene_of(client, segment_count=1)
+    for seconds in (10, None):
+        claimed = await dispatch.assignments.claim(server="fake", ready=["fake"])
+        assert claimed is not None
+        attempt = await dispatch.renders.open_attempt(claimed, server="fake")
+        await dispatch.renders.submitted(claimed, attempt)
+        if seconds is not None:
+            await dispatch.renders.began(claimed, attempt, say=False)
+            await pool.execute("UPDATE generation_attempts SET began_at = now() - interval '10 seconds'")
+    now = datetime.now(UTC)
+    entries = (await client.get("/api/queue")).json()["entries"]
+    assert [entry["state"] for entry in entries] == ["running", "sent", "waiting"]
+    until = [(datetime.fromisoformat(entry["starts_at"]) - now).total_seconds() for entry in entries]
+    assert until == pytest.approx([-10, 30, 70], abs=5)
+
+
+async def test_what_no_ready_server_can_run_is_shown_with_what_each_of_them_lacks(
+    queue: tuple[httpx.AsyncClient, Dispatch],
+) -> None:
+    client, dispatch = queue
+    server = dispatch.fleet.servers["fake"]
+    assert isinstance(server, FakeRenderServer)
+    server.node_descriptions = {"LoadImage": {}}
+    dispatch.fleet.ask_again()
+    await dispatch.fleet.check()
+    await scene_of(client, segment_count=1)
+    [entry] = (await client.get("/api/queue")).json()["entries"]
+    [lacks] = entry["lacks"]
+    assert lacks["server"] == "fake" and "node class KSampler" in lacks["lacks"]
+    assert entry["starts_at"] is None
+    assert (await client.get(f"/api/jobs/{entry['job_id']}")).json()["lacks"] == [lacks]
 
 
 async def test_a_paused_queue_starts_nothing_until_it_is_resumed(queue: tuple[httpx.AsyncClient, Dispatch]) -> None:
@@ -168,8 +211,9 @@ async def test_the_first_of_a_long_queue_are_found_without_reading_all_of_it(
     await pool.execute(
         """
         INSERT INTO generation_jobs (uid, scene_id, segment_id, turn, priority, remaining, requested_at, available_at,
-            queued_at)
-        SELECT gen_random_uuid(), scene_id, id, id % 7, 0, 1 + id % 5, now(), now(), now()
+            queued_at, needs_id)
+        SELECT gen_random_uuid(), scene_id, id, id % 7, 0, 1 + id % 5, now(), now(), now(),
+            (SELECT min(id) FROM render_needs)
         FROM segments WHERE NOT is_current
         """
     )

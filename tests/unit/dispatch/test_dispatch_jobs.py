@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.dispatch.domain.fleet import ServerLoad, may_take
+from services.dispatch.domain.fleet import ServerLoad, has_place, left_to, rivals
 from services.dispatch.domain.jobs import (
     Attempt,
     AttemptState,
@@ -102,24 +102,46 @@ def load(name: str, *, ready: bool = True, own: int = 0, foreign: int = 0) -> Se
     return ServerLoad(name=name, ready=ready, own=own, foreign=foreign)
 
 
-def test_a_server_busy_for_others_leaves_work_to_an_idle_one() -> None:
-    assert not may_take("a", [load("a", foreign=2), load("b")])
-    assert may_take("b", [load("a", foreign=2), load("b")])
+def test_a_server_busy_for_others_leaves_work_to_one_that_has_less_to_do() -> None:
+    servers = [load("a", foreign=2), load("b"), load("c", own=1)]
+    assert rivals("a", servers, prefetch=1) == ["b", "c"]
+    assert rivals("c", servers, prefetch=1) == ["b"], "an idle server comes before a second prompt on a busy one"
+    assert rivals("b", servers, prefetch=1) == []
 
 
-def test_work_is_never_left_when_the_less_loaded_server_is_taken_or_away() -> None:
-    assert may_take("a", [load("a", foreign=2), load("b", own=1)])
-    assert may_take("a", [load("a", foreign=2), load("b", ready=False)])
-    assert may_take("a", [load("a"), load("b")])
+def test_work_is_never_left_to_a_server_that_is_full_or_away() -> None:
+    assert rivals("a", [load("a", foreign=3), load("b", own=2)], prefetch=1) == []
+    assert rivals("a", [load("a", foreign=2), load("b", own=1)], prefetch=0) == []
+    assert rivals("a", [load("a", foreign=2), load("b", ready=False)], prefetch=1) == []
+    assert rivals("a", [load("a"), load("b")], prefetch=1) == []
 
 
-def test_a_server_that_is_away_or_unknown_takes_nothing() -> None:
-    assert not may_take("a", [load("a", ready=False)])
-    assert not may_take("c", [load("a")])
+def test_a_server_that_is_away_or_has_its_prompts_takes_nothing() -> None:
+    assert not has_place(load("a", ready=False), prefetch=1)
+    assert has_place(load("a", own=1, foreign=9), prefetch=1)
+    assert not has_place(load("a", own=2), prefetch=1)
+    assert not has_place(load("a", own=1), prefetch=0)
 
 
-@given(st.lists(st.tuples(st.booleans(), st.integers(0, 1), st.integers(0, 5)), min_size=1, max_size=6))
-def test_while_a_ready_server_is_free_somebody_takes_the_work(fleet: list[tuple[bool, int, int]]) -> None:
+def test_what_the_less_loaded_cannot_run_is_left_to_one_that_can() -> None:
+    unfit = {1: {"b"}, 2: {"b", "c"}, 3: {"a"}}
+    assert left_to(["b", "c"], unfit) == [2]
+    assert left_to(["b"], unfit) == [1, 2]
+    assert left_to([], unfit) is None
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.integers(0, 3), st.integers(0, 5)), min_size=1, max_size=6),
+    st.integers(0, 2),
+    st.sets(st.integers(0, 5)),
+)
+def test_while_a_fit_server_has_a_place_the_least_loaded_fit_server_takes_the_work(
+    fleet: list[tuple[bool, int, int]], prefetch: int, unfit: set[int]
+) -> None:
     servers = [load(str(n), ready=r, own=o, foreign=f) for n, (r, o, f) in enumerate(fleet)]
-    free = [s.name for s in servers if s.ready and s.own == 0]
-    assert bool(free) == any(may_take(name, servers) for name in free)
+    lacking = {7: {str(n) for n in unfit}}
+    fit = [s for s in servers if has_place(s, prefetch=prefetch) and s.name not in lacking[7]]
+    offers = [(s, left_to(rivals(s.name, servers, prefetch=prefetch), lacking)) for s in fit]
+    takers = [s for s, only in offers if only is None or 7 in only]
+    assert bool(fit) == bool(takers)
+    assert all(taker.load == min(s.load for s in fit) for taker in takers)

@@ -31,6 +31,7 @@ ENTRY = {
     "server": None,
     "starts_at": None,
     "estimated_seconds": 12.5,
+    "lacks": [{"server": "gpu-1:8188", "lacks": ["node class WanVideo"]}],
 }
 ANSWERS: dict[str, Any] = {
     "/api/test-shots/batch": PLAN,
@@ -102,6 +103,7 @@ def test_the_queue_is_shown_paused_and_moved(
 ) -> None:
     run("queue", "show")
     printed = capsys.readouterr().out
+    assert "no ready render server can run scene 7: gpu-1:8188 lacks node class WanVideo" in printed
     assert "paused by ada" in printed and "harbour" in printed and "1 waiting in all" in printed
     run("queue", "pause")
     run("queue", "resume", "--scene", "7")
