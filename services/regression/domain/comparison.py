@@ -130,9 +130,11 @@ def change_of(*, delta: float, limit: float, rule: Rule) -> Change:
 
 
 def _lost(metric: str, rule: Rule, baseline: BaselineMetric, mean: float, new: Reading) -> MetricComparison:
-    excused = rule.relational or bool(baseline.lost)
+    excused = rule.relational or rule.conditional or bool(baseline.lost)
     if rule.relational:
         reason = f"the new clip could not be compared with the baseline clip: {new.why_not}"
+    elif rule.conditional:
+        reason = f"no longer asked: {new.why_not}"
     elif baseline.lost:
         reason = f"not measurable ({new.why_not}), as in {len(baseline.lost)} of the baseline's own renders"
     else:

@@ -28,6 +28,7 @@ class Rule:
     `threshold` is the smallest move that counts, in the metric's own unit; `relative` the same as a share of the
     baseline value, for metrics whose size depends on what is shown. The larger of the two holds. `relational`
     metrics compare with the baseline clip itself: they measure change, not quality, and are never "improved".
+    `conditional` metrics are asked of some clips only: one that is not measurable any more has not lost anything.
     """
 
     metric: str
@@ -36,6 +37,7 @@ class Rule:
     relative: float = 0.0
     veto: bool = False
     relational: bool = False
+    conditional: bool = False
     enabled: bool = True
 
     def smallest_move(self, baseline: float) -> float:
@@ -68,9 +70,13 @@ BUILT_IN: Mapping[str, Rule] = _rules(
     Rule(metric="exposure", direction=Direction.TWO_SIDED, threshold=0.05),
     Rule(metric="clipping", direction=Direction.LOWER, threshold=0.03),
     Rule(metric="motion", direction=Direction.TWO_SIDED, threshold=0.003, relative=0.35),
+    Rule(metric="motion_jump", direction=Direction.LOWER, threshold=0.005),
+    Rule(metric="warping_error", direction=Direction.LOWER, threshold=0.0005, relative=0.5),
     Rule(metric="flicker", direction=Direction.LOWER, threshold=0.003, veto=True),
+    Rule(metric="temporal_flicker", direction=Direction.HIGHER, threshold=0.01, conditional=True),
     Rule(metric="frozen_frames", direction=Direction.LOWER, threshold=0.05),
     Rule(metric="black_frames", direction=Direction.LOWER, threshold=0.02),
+    Rule(metric="cuts", direction=Direction.LOWER, threshold=0.0),
     Rule(metric="identity_similarity", direction=Direction.HIGHER, threshold=0.05, veto=True),
     Rule(metric="handover_ssim", direction=Direction.HIGHER, threshold=0.05),
     Rule(metric=SSIM_TO_BASELINE, direction=Direction.HIGHER, threshold=0.15, relational=True),
@@ -78,8 +84,10 @@ BUILT_IN: Mapping[str, Rule] = _rules(
 """matches_request: any clip that stops matching what was asked counts. sharpness: 0..1, 0.2 to 0.4 on photographs under
 camera moves; a blur that one can see moves it by a tenth of itself. exposure: share of the range; 0.05 is a quarter
 of a stop in the mid tones. motion: frame diagonals per second, 0.005 (a still scene) to 0.15; its size is the
-scene's, hence relative. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation of
-brightness 0.02. frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under
+scene's, hence relative. motion_jump: frame diagonals, up to 0.003 on an even move; a jump by one per cent of the frame
+is 0.009. warping_error: 0.0002 and less on photographs under camera moves. temporal_flicker: VBench's models differ
+by hundredths. cuts: each one counts. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation
+of brightness 0.02. frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under
 camera moves. SSIM to the baseline: a legitimate update changes pixels too, so only a change of structure counts."""
 
 

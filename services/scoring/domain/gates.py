@@ -81,16 +81,20 @@ DEFAULT_GATES: Mapping[str, Gate] = {
         Gate(metric="exposure", warn_below=0.12, fail_below=0.04, warn_above=0.85, fail_above=0.95),
         Gate(metric="clipping", warn_above=0.25, fail_above=0.60),
         Gate(metric="motion", warn_above=0.6, fail_above=1.5),
+        Gate(metric="motion_jump", warn_above=0.01, fail_above=0.05),
+        Gate(metric="warping_error", warn_above=0.002, fail_above=0.01),
         Gate(metric="flicker", warn_above=0.006, fail_above=0.02),
+        Gate(metric="temporal_flicker", warn_below=0.95, fail_below=0.9),
         Gate(metric="frozen_frames", warn_above=0.25, fail_above=0.9),
         Gate(metric="black_frames", warn_above=0.0, fail_above=0.25),
+        Gate(metric="cuts", warn_above=0.0, fail_above=0.0),
         Gate(metric="handover_ssim", warn_below=0.75, fail_below=0.4),
     )
 }
 """Wide on purpose: they catch what is broken on any scene; projects narrow them. Measured on photographs under camera
-moves: sharpness 0.2 to 0.4, flicker below 0.001 (a 5 % alternation of brightness 0.02), motion 0.02 to 0.15. SSIM to a
-baseline has no gate: it measures change, and judging change is not this service's part. The limits of identity are
-those of the back-end that measured it: see `default_gates`."""
+moves: sharpness 0.2 to 0.4, flicker below 0.001 (a 5 % alternation of brightness 0.02), motion 0.02 to 0.15, a jump of
+motion up to 0.003, a warping error up to 0.0002. SSIM to a baseline has no gate: it measures change, and judging change
+is not this service's part. The limits of identity are those of the back-end that measured it: see `default_gates`."""
 
 
 def default_gates(identity_backend: str = FACE_REGION.name) -> Mapping[str, Gate]:

@@ -1,29 +1,39 @@
-"""Frames that show nothing new, and frames that show nothing."""
+"""Frames that show nothing new, frames that show nothing, and frames of another shot."""
 
+from collections.abc import Sequence
+
+import cv2
 import numpy as np
 
-from services.scoring.kernels.luma import Luma, cell_means
+from services.scoring.kernels.luma import Luma, Plane
 
-FROZEN_LEVELS = 0.35
-"""8-bit levels, mean absolute difference in the cell that changed most. A repeated frame is coded as skipped blocks
-(0); a drift of a quarter pixel per frame over a photograph measures 0.6 and more."""
+FREEZE_TOLERANCE = 0.001
+"""FFmpeg `freezedetect`, noise: the mean change, as a share of the range, up to which a picture stands still."""
+
+CUT_SCORE = 10.0
+"""FFmpeg `scdet`, threshold: percent of the range."""
 
 BLACK_LEVEL = 0.10
 BLACK_SHARE = 0.98
 """FFmpeg `blackdetect`: pixel_black_th 0.10 of the range and picture_black_ratio_th 0.98."""
 
 
-def change(*, previous: Luma, current: Luma) -> float:
-    """Mean absolute difference, in 8-bit levels, of the grid cell that changed most: a small mover still counts."""
-    if previous.shape != current.shape:
-        raise ValueError(f"frames of shape {previous.shape} and {current.shape} cannot be compared")
-    difference = np.abs(current.astype(np.float32) - previous.astype(np.float32))
-    return float(cell_means(values=difference).max())
+def mean_change(*, before: Sequence[Plane], after: Sequence[Plane], bits: int) -> float:
+    """Mean absolute difference of all samples of some planes, as a share of the range (2 to the number of bits): the
+    MAFD of FFmpeg's `scene_sad`. Chroma counts as many times as it has samples."""
+    if [plane.shape for plane in before] != [plane.shape for plane in after]:
+        raise ValueError("frames of different shapes cannot be compared")
+    total = sum(cv2.norm(one, two, cv2.NORM_L1) for one, two in zip(before, after, strict=True))
+    return float(total) / sum(plane.size for plane in after) / float(1 << bits)
 
 
-def is_frozen(*, previous: Luma, current: Luma) -> bool:
-    """True if `current` repeats `previous`, up to what a lossy codec adds to a repetition."""
-    return change(previous=previous, current=current) < FROZEN_LEVELS
+def cut_score(*, change: float, neighbour: float) -> float:
+    """How much a step between two frames looks like a cut, in percent of the range.
+
+    FFmpeg's `scdet`: the mean change of luma, or its difference to that of the neighbouring step if that is smaller.
+    A cut changes the picture once; fast motion changes it as much at every step, and is no cut.
+    """
+    return 100.0 * min(change, abs(change - neighbour))
 
 
 def is_black(*, luma: Luma) -> bool:

@@ -19,14 +19,20 @@ from services.scoring.domain import METRICS, Expectation, Measurement, Reading, 
 from services.scoring.kernels.luma import Rgb
 from services.scoring.workers.meters import (
     BaselineMeter,
+    CutMeter,
     ExposureMeter,
+    FlickerMeter,
+    FreezeMeter,
     HandoverMeter,
     IdentityMeter,
+    JumpMeter,
     Meter,
     MotionMeter,
     SharpnessMeter,
-    StillnessMeter,
+    StaticFlickerMeter,
+    StepsMeter,
     View,
+    WarpingMeter,
     view,
 )
 from shared.video.decode import VideoError, VideoInfo, probe
@@ -103,7 +109,7 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
         reason = f"frames of {info.width}x{info.height} are too small to measure; {SMALLEST_SIDE} pixels are needed"
         return unmeasurable(reason, decodable=True)
     readings = {name: Reading(metric=name, not_measurable=reason) for name, reason in request.absent}
-    meters: list[Meter] = [SharpnessMeter(), ExposureMeter(), MotionMeter(fps=info.fps), StillnessMeter()]
+    meters: list[Meter] = [SharpnessMeter(), ExposureMeter(), *_meters_of_time(info.fps)]
     for unusual in (_identity_meter(request, identity), _handover_meter(request)):
         if isinstance(unusual, Reading):
             readings.setdefault(unusual.metric, unusual)
@@ -130,6 +136,11 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
         watch.series.update(meter.series())
     region = next((meter.region for meter in meters if isinstance(meter, IdentityMeter)), None)
     return Measurement(readings={name: readings[name] for name in METRICS}, region=region)
+
+
+def _meters_of_time(fps: float) -> tuple[Meter, ...]:
+    steps = StepsMeter(MotionMeter(fps=fps), JumpMeter(), WarpingMeter(), FlickerMeter(), StaticFlickerMeter())
+    return steps, FreezeMeter(fps=fps), CutMeter()
 
 
 def _facts(request: MeasurementRequest) -> VideoInfo:

@@ -2,27 +2,35 @@
 
 A meter keeps numbers, never frames, except the one before. What a number means and how it is computed is the kernels'
 part; a meter only decides how frames become one value: the mean where every frame counts the same, the root mean square
-for flicker (one flash must not drown in a long clip), the share for frozen and black frames.
+for flicker (one flash must not drown in a long clip), the highest for a jump of motion, the share for frozen and black
+frames, the number for cuts.
 """
 
 from services.scoring.workers.meters.comparison import BaselineMeter, HandoverMeter
+from services.scoring.workers.meters.flicker import FlickerMeter, StaticFlickerMeter
 from services.scoring.workers.meters.identity import IdentityMeter
 from services.scoring.workers.meters.look import ExposureMeter, SharpnessMeter
-from services.scoring.workers.meters.motion import MotionMeter
+from services.scoring.workers.meters.motion import JumpMeter, MotionMeter, StepsMeter, WarpingMeter
 from services.scoring.workers.meters.series import Meter, Series
-from services.scoring.workers.meters.stillness import StillnessMeter
+from services.scoring.workers.meters.stillness import CutMeter, FreezeMeter
 from services.scoring.workers.meters.views import View, view
 
 __all__ = [
     "BaselineMeter",
+    "CutMeter",
     "ExposureMeter",
+    "FlickerMeter",
+    "FreezeMeter",
     "HandoverMeter",
     "IdentityMeter",
+    "JumpMeter",
     "Meter",
     "MotionMeter",
     "Series",
     "SharpnessMeter",
-    "StillnessMeter",
+    "StaticFlickerMeter",
+    "StepsMeter",
     "View",
+    "WarpingMeter",
     "view",
 ]
