@@ -27,6 +27,7 @@ from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.operations.timelines import Timelines
+from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.settings import Settings
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
@@ -134,6 +135,7 @@ def _take_requests(
             batches_=batches,
             servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),
             queue_=QueueOperations(store=store, gates=gates, new_work=new_work),
+            usage_=UsageOperations(store=store),
             store=store,
         )
     )

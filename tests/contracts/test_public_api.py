@@ -40,6 +40,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 batches_=NOTHING,
                 servers_=NOTHING,
                 queue_=NOTHING,
+                usage_=NOTHING,
                 store=NOTHING,
             )
         ],

@@ -2,7 +2,7 @@
 
 from fastapi import APIRouter
 
-from services.dispatch.api import batches, jobs, queue, regenerations, scenes, segments, shots
+from services.dispatch.api import batches, jobs, queue, regenerations, scenes, segments, shots, usage
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
@@ -10,6 +10,7 @@ from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
+from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.store import Store
 
 
@@ -22,6 +23,7 @@ def build_router(
     batches_: BatchOperations,
     servers_: ServerOperations,
     queue_: QueueOperations,
+    usage_: UsageOperations,
     store: Store,
 ) -> APIRouter:
     router = APIRouter(prefix="/api")
@@ -31,5 +33,6 @@ def build_router(
     router.include_router(batches.build_router(operations=batches_))
     router.include_router(shots.build_router(operations=shots_, store=store))
     router.include_router(queue.build_router(operations=queue_))
+    router.include_router(usage.build_router(operations=usage_))
     router.include_router(jobs.build_router(servers_=servers_, store=store))
     return router

@@ -1,21 +1,16 @@
-"""/api/queue, /api/usage, and a scene's place in the queue"""
+"""/api/queue, and a scene's place in the queue"""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Annotated, Literal
 
 from fastapi import APIRouter, Query
-from pydantic import AwareDatetime
 
 from services.dispatch.api.fields import Creator, PathId, RequestCause, Viewer
 from services.dispatch.api.fitness import LackingServer, lacking_servers
 from services.dispatch.api.scenes import SceneResponse
-from services.dispatch.domain.errors import Unacceptable
 from services.dispatch.domain.queue import WorkKind
 from services.dispatch.operations.queue import QueueEntry, QueueOperations, QueueView
-from shared.clock import utc_now
 from shared.http import RequestModel, ResponseModel
-
-USAGE_DAYS = 30
 
 
 class QueueEntryResponse(ResponseModel):
@@ -65,27 +60,6 @@ class MoveRequest(RequestModel):
     to: Literal["front", "back"]
 
 
-class UsedResponse(ResponseModel):
-    kind: WorkKind
-    segments: int
-    render_seconds: float
-    queued_seconds: float
-
-
-class SavedResponse(ResponseModel):
-    segments: int
-    render_seconds: float
-
-
-class UsageResponse(ResponseModel):
-    """Of the scenes that still exist. `saved_by_promotion`: first segments that were test shots already."""
-
-    since: datetime
-    until: datetime
-    rendered: list[UsedResponse]
-    saved_by_promotion: SavedResponse
-
-
 def build_router(*, operations: QueueOperations) -> APIRouter:
     router = APIRouter(tags=["queue"])
 
@@ -100,15 +74,6 @@ def build_router(*, operations: QueueOperations) -> APIRouter:
         return QueueControlResponse.model_validate(changed)
 
     _add_scene_routes(router, operations)
-
-    @router.get("/usage", summary="Render seconds used and saved", response_model=UsageResponse)
-    async def usage(_: Viewer, since: AwareDatetime | None = None, until: AwareDatetime | None = None) -> UsageResponse:
-        """The last 30 days unless told otherwise."""
-        end = until or utc_now()
-        start = since or end - timedelta(days=USAGE_DAYS)
-        if start >= end:
-            raise Unacceptable("since must be before until")
-        return UsageResponse.model_validate(await operations.usage(since=start, until=end))
 
     return router
 

@@ -1,4 +1,4 @@
-"""The queue: its order and how long it will take, pauses and moves, and what was rendered."""
+"""The queue: its order and how long it will take, pauses and moves."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -11,7 +11,7 @@ from services.dispatch.domain.queue import WorkKind, kind_of, moved_turn, starts
 from services.dispatch.domain.scenes import Scene, Tier
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.store import Store
-from services.dispatch.store.queue import QueueControl, QueueRow, SavedRow
+from services.dispatch.store.queue import QueueControl, QueueRow
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 from shared.postgres import Transaction
@@ -40,22 +40,6 @@ class QueueView:
     control: QueueControl
     waiting_total: int
     entries: Sequence[QueueEntry]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Used:
-    kind: WorkKind
-    segments: int
-    render_seconds: float
-    queued_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Usage:
-    since: datetime
-    until: datetime
-    rendered: Sequence[Used]
-    saved_by_promotion: SavedRow
 
 
 class QueueOperations:
@@ -130,22 +114,6 @@ class QueueOperations:
                 await self._store.move_scene(tx, scene_id, moved_turn(to, first=ends[0], last=ends[1]))
         self._new_work()
         return scene
-
-    async def usage(self, *, since: datetime, until: datetime) -> Usage:
-        sums: dict[WorkKind, list[float]] = {kind: [0, 0.0, 0.0] for kind in WorkKind}
-        for row in await self._store.usage(since=since, until=until):
-            added = sums[kind_of(row.purpose, is_new_version=row.is_new_version)]
-            for index, value in enumerate((row.segments, row.render_seconds, row.queued_seconds)):
-                added[index] += value
-        return Usage(
-            since=since,
-            until=until,
-            rendered=[
-                Used(kind=kind, segments=int(segments), render_seconds=rendered, queued_seconds=queued)
-                for kind, (segments, rendered, queued) in sums.items()
-            ],
-            saved_by_promotion=await self._store.saved_by_promotion(since=since, until=until),
-        )
 
     async def _rendering(self, tx: Transaction, scene_id: int) -> Scene:
         scene = await self._store.lock_scene(tx, scene_id)

@@ -25,6 +25,7 @@ from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.replacements import Replacements
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
+from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.store import Store
 from shared.clock import Clock, utc_now
 from shared.contracts.generation import GenerationProgressed
@@ -75,6 +76,7 @@ class RenderOperations:
         self._chains = Chains(store)
         self._timelines = timelines
         self._gates = gates
+        self._usage = UsageOperations(store=store)
         self._replacements = Replacements(store=store, timelines=timelines)
         self._new_work = new_work
         self._max_attempts = max_attempts
@@ -199,6 +201,7 @@ class RenderOperations:
                 queued_seconds=queued,
                 now=now,
             )
+            await self._usage.arrived(tx, held.scene, held.segment, render, queued_seconds=queued, now=now)
             await self._close(tx, attempt, AttemptState.ADOPTED, None)
             abandoned = await self._store.abandon_open_attempts(tx, held.job.id, now)
             await self._store.finish_job(tx, job_id=held.job.id, state=JobState.DONE, failure=None, now=now)

@@ -231,6 +231,9 @@ class ShotOperations:
         adopted = await self._store.segment_in(tx, first.id)
         assert adopted is not None and adopted.clip is not None
         await tx.emit(generated_event(scene, adopted))
+        await self._store.book_saved_by_promotion(
+            tx, scene, first.id, render_seconds=shot.render_seconds or 0.0, now=now
+        )
         revision = await self._timelines.save(tx, scene, before, await self._timelines.load(tx, scene.id))
         await self._timelines.say_activated(tx, adopted, PROMOTED, ActivationReason.GENERATED, revision)
         await self._gates.arrived(tx, scene, adopted)

@@ -10,6 +10,7 @@ from services.dispatch.store.seams import SeamStore
 from services.dispatch.store.servers import ServerStore
 from services.dispatch.store.shots import ShotStore
 from services.dispatch.store.timelines import TimelineStore
+from services.dispatch.store.usage import UsageStore
 
 __all__ = ["Store"]
 
@@ -25,5 +26,6 @@ class Store(
     ServerStore,
     FitnessStore,
     SeamStore,
+    UsageStore,
 ):
     """One object for the whole schema; its statements are grouped by what they are about."""

@@ -1,4 +1,4 @@
-"""The queue as people see and change it, and what was rendered."""
+"""The queue as people see and change it."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -39,21 +39,6 @@ class QueueControl:
     is_paused: bool
     paused_by: str | None
     paused_at: datetime | None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class UsageRow:
-    purpose: Purpose
-    is_new_version: bool
-    segments: int
-    render_seconds: float
-    queued_seconds: float
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SavedRow:
-    segments: int
-    render_seconds: float
 
 
 WAITING = """
@@ -160,35 +145,6 @@ class QueueStore(BaseStore):
             scene_id,
             turn,
         )
-
-    async def usage(self, *, since: datetime, until: datetime) -> list[UsageRow]:
-        """What was rendered in a span of time. What was promoted was not: its shot was."""
-        rows = await self._database.fetch(
-            """
-            SELECT scene.purpose, segment.regeneration_count > 0 AS is_new_version, count(*) AS segments,
-                sum(segment.render_seconds) AS render_seconds, sum(segment.queued_seconds) AS queued_seconds
-            FROM segments AS segment JOIN scenes AS scene ON scene.id = segment.scene_id
-            WHERE segment.state = 'generated' AND segment.generated_at >= $1 AND segment.generated_at < $2
-                AND NOT EXISTS (SELECT 1 FROM test_shots WHERE promoted_segment_id = segment.id)
-            GROUP BY scene.purpose, is_new_version
-            """,
-            since,
-            until,
-        )
-        return [UsageRow(**{**row, "purpose": Purpose(row["purpose"])}) for row in rows]
-
-    async def saved_by_promotion(self, *, since: datetime, until: datetime) -> SavedRow:
-        row = await self._database.fetchrow(
-            """
-            SELECT count(*) AS segments, coalesce(sum(shot.render_seconds), 0) AS render_seconds
-            FROM test_shots AS shot JOIN segments AS segment ON segment.id = shot.promoted_segment_id
-            WHERE shot.is_promoted AND segment.generated_at >= $1 AND segment.generated_at < $2
-            """,
-            since,
-            until,
-        )
-        assert row is not None  # an aggregate always has a row
-        return SavedRow(**row)
 
 
 def _queue_row(row: Any) -> QueueRow:

@@ -1,17 +1,34 @@
 """`rushes queue ...`: what is rendered now and next."""
 
 import json as json_module
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from services.studio.cli.catalog import named
 from services.studio.cli.connection import Target
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Scene = Annotated[int, typer.Argument(min=1, help="the scene's number")]
 COLUMNS = ("state", "scene_id", "scene_name", "position", "kind", "owner", "server", "starts_at", "estimated_seconds")
+
+
+class Grouping(StrEnum):
+    WORK = "work"
+    PURPOSE = "purpose"
+    PROJECT = "project"
+    DAY = "day"
+
+
+USAGE = {
+    Grouping.WORK: ("rendered", "kind"),
+    Grouping.PURPOSE: ("by_purpose", "purpose"),
+    Grouping.PROJECT: ("by_project", "project_id"),
+    Grouping.DAY: ("by_day", "day"),
+}
 
 
 def build() -> typer.Typer:
@@ -46,21 +63,44 @@ def build() -> typer.Typer:
         _post(f"/api/scenes/{scene}/cancel")
         print(f"scene {scene} is cancelled")
 
-    @app.command(help="Render seconds used and saved in the last 30 days.")
-    def usage(json: Json = False) -> None:
+    _add_usage(app)
+    return app
+
+
+def _add_usage(app: typer.Typer) -> None:
+    @app.command(help="Render seconds used and saved; of the last 30 days unless told otherwise.")
+    def usage(
+        since: Annotated[str | None, typer.Option(help="first day, such as 2026-03-01, or a moment")] = None,
+        until: Annotated[str | None, typer.Option(help="last day, or a moment")] = None,
+        project: Annotated[str | None, typer.Option("--project", "-p", help="the project's name or number")] = None,
+        by: Annotated[Grouping, typer.Option(help="what a line is about")] = Grouping.WORK,
+        json: Json = False,
+    ) -> None:
         with Target.from_environment().client() as client:
-            found = client.get("/api/usage")
+            project_id = None if project is None else named(client, "/api/projects", project)["id"]
+            found = client.get("/api/usage", since=since, until=until, project_id=project_id)
         if json:
             print(json_module.dumps(found, indent=2))
-            return
-        table = Table("work", "segments", "render seconds", box=None)
-        for row in found["rendered"]:
-            table.add_row(row["kind"], str(row["segments"]), f"{row['render_seconds']:.1f}")
-        saved = found["saved_by_promotion"]
-        table.add_row("saved by promotion", str(saved["segments"]), f"{saved['render_seconds']:.1f}")
-        console().print(table)
+        else:
+            _print_usage(found, by)
 
-    return app
+
+def _print_usage(found: dict[str, Any], by: Grouping) -> None:
+    rows, key = USAGE[by]
+    table = Table(key, "segments", "render seconds", "queue seconds", "saved segments", "saved seconds", box=None)
+    for row in found[rows]:
+        table.add_row(
+            str(row[key]),
+            str(row["segments"]),
+            f"{row['render_seconds']:.1f}",
+            f"{row['queued_seconds']:.1f}",
+            str(row["saved_segments"]),
+            f"{row['saved_render_seconds']:.1f}",
+        )
+    console().print(table)
+    for way in ("regeneration", "promotion"):
+        saved = found[f"saved_by_{way}"]
+        print(f"saved by {way}: {saved['segments']} segments, {saved['render_seconds']:.1f} render seconds")
 
 
 def _hold(scene: int | None, *, paused: bool) -> None:

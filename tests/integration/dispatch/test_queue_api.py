@@ -1,4 +1,4 @@
-"""The queue over HTTP: order, pauses, moves, and what was used."""
+"""The queue over HTTP: order, pauses, moves."""
 
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime
@@ -164,15 +164,6 @@ async def test_a_scene_planned_paused_takes_a_promoted_shot_before_anything_of_i
     assert not await step(dispatch)
     await client.post(f"/api/scenes/{scene}/resume")
     assert await dispatch.work() == 2
-    usage = (await client.get("/api/usage")).json()
-    assert {row["kind"]: row["segments"] for row in usage["rendered"]} == {
-        "test_shot": 1,
-        "regeneration": 0,
-        "scene": 2,
-        "regression": 0,
-    }
-    shown = (await client.get(f"/api/test-shots/{shot}")).json()
-    assert usage["saved_by_promotion"] == {"segments": 1, "render_seconds": shown["render_seconds"]}
 
 
 async def test_a_moved_scene_and_all_its_later_segments_are_first_or_last(
@@ -187,13 +178,6 @@ async def test_a_moved_scene_and_all_its_later_segments_are_first_or_last(
     await step(dispatch)
     assert await order(client) == [c, b, a], "its second segment is where the first was"
     assert (await client.post(f"/api/scenes/{a}/move", json={"to": "up"})).status_code == 422
-
-
-async def test_a_span_of_time_that_is_none_is_refused(queue: tuple[httpx.AsyncClient, Dispatch]) -> None:
-    client, _ = queue
-    span = {"since": "2026-02-01T00:00:00Z", "until": "2026-01-01T00:00:00Z"}
-    assert (await client.get("/api/usage", params=span)).status_code == 422
-    assert (await client.get("/api/usage", params={"since": "yesterday"})).status_code == 422
 
 
 async def test_the_first_of_a_long_queue_are_found_without_reading_all_of_it(
@@ -232,7 +216,6 @@ async def test_viewers_look_and_change_nothing(
     scene = await scene_of(client)
     client.headers["authorization"] = f"Bearer {keys.token(Role.VIEWER)}"
     assert (await client.get("/api/queue")).status_code == 200
-    assert (await client.get("/api/usage")).status_code == 200
     assert (await client.put("/api/queue", json={"is_paused": True})).status_code == 403
     for path in (f"/api/scenes/{scene}/pause", f"/api/scenes/{scene}/resume"):
         assert (await client.post(path)).status_code == 403

@@ -33,6 +33,15 @@ ENTRY = {
     "estimated_seconds": 12.5,
     "lacks": [{"server": "gpu-1:8188", "lacks": ["node class WanVideo"]}],
 }
+LINE = {
+    "segments": 4, "render_seconds": 40.25, "queued_seconds": 8, "saved_segments": 9, "saved_render_seconds": 90.5,
+}  # fmt: skip
+USAGE = {
+    "rendered": [{"kind": "scene"} | LINE],
+    "by_day": [{"day": "2026-03-05"} | LINE],
+    "saved_by_regeneration": {"segments": 9, "render_seconds": 90.5},
+    "saved_by_promotion": {"segments": 0, "render_seconds": 0},
+}
 ANSWERS: dict[str, Any] = {
     "/api/test-shots/batch": PLAN,
     "/api/test-shots/batches/4": BATCH,
@@ -40,6 +49,8 @@ ANSWERS: dict[str, Any] = {
     "/api/test-shots/9": {"id": 9, "state": "completed", "state_reason": ""},
     "/api/test-shots/9/promote": {},
     "/api/queue": {"is_paused": True, "paused_by": "ada", "paused_at": "now", "waiting_total": 1, "entries": [ENTRY]},
+    "/api/usage": USAGE,
+    "/api/projects/3": {"id": 3},
     "/api/scenes/7/resume": {},
     "/api/scenes/7/move": {},
 }
@@ -113,3 +124,15 @@ def test_the_queue_is_shown_paused_and_moved(
         ("POST", "/api/scenes/7/resume", {}),
         ("POST", "/api/scenes/7/move", {"to": "front"}),
     ]
+
+
+def test_usage_is_told_by_day_and_project_with_what_was_saved(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("queue", "usage")
+    assert "scene" in capsys.readouterr().out
+    run("queue", "usage", "--since", "2026-03-01", "--project", "3", "--by", "day")
+    printed = capsys.readouterr().out
+    assert "2026-03-05" in printed and "40.2" in printed
+    assert "saved by regeneration: 9 segments, 90.5 render seconds" in printed
+    assert [path for _, path, _ in asked] == ["/api/usage", "/api/projects/3", "/api/usage"]
