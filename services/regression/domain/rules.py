@@ -69,6 +69,10 @@ BUILT_IN: Mapping[str, Rule] = _rules(
     Rule(metric="sharpness", direction=Direction.HIGHER, threshold=0.03, relative=0.1),
     Rule(metric="exposure", direction=Direction.TWO_SIDED, threshold=0.05),
     Rule(metric="clipping", direction=Direction.LOWER, threshold=0.03),
+    Rule(metric="contrast", direction=Direction.TWO_SIDED, threshold=0.02, relative=0.15),
+    Rule(metric="colourfulness", direction=Direction.TWO_SIDED, threshold=5.0, relative=0.15),
+    Rule(metric="blockiness", direction=Direction.LOWER, threshold=0.1),
+    Rule(metric="noise", direction=Direction.LOWER, threshold=0.004, relative=0.3),
     Rule(metric="motion", direction=Direction.TWO_SIDED, threshold=0.003, relative=0.35),
     Rule(metric="motion_jump", direction=Direction.LOWER, threshold=0.005),
     Rule(metric="warping_error", direction=Direction.LOWER, threshold=0.0005, relative=0.5),
@@ -81,13 +85,16 @@ BUILT_IN: Mapping[str, Rule] = _rules(
     Rule(metric="handover_ssim", direction=Direction.HIGHER, threshold=0.05),
     Rule(metric=SSIM_TO_BASELINE, direction=Direction.HIGHER, threshold=0.15, relational=True),
 )
-"""matches_request: any clip that stops matching what was asked counts. sharpness: 0..1, 0.2 to 0.4 on photographs under
-camera moves; a blur that one can see moves it by a tenth of itself. exposure: share of the range; 0.05 is a quarter
-of a stop in the mid tones. motion: frame diagonals per second, 0.005 (a still scene) to 0.15; its size is the
-scene's, hence relative. motion_jump: frame diagonals, up to 0.003 on an even move; a jump by one per cent of the frame
-is 0.009. warping_error: 0.0002 and less on photographs under camera moves. temporal_flicker: VBench's models differ
-by hundredths. cuts: each one counts. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation
-of brightness 0.02. frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under
+"""matches_request: any clip that stops matching what was asked counts. sharpness: 0..1, 0.2 to 0.4 on photographs
+under camera moves; a blur that one can see moves it by a tenth of itself. exposure: share of the range; 0.05 is a
+quarter of a stop in the mid tones. contrast: share of the range, 0.10 to 0.29 on photographs. colourfulness: M3, 30
+to 80 on photographs; its words ("moderately", "averagely", ...) are about 15 apart. blockiness: below 0.05 on a clean
+clip, 0.25 at a visibly coarse crf. noise: share of the range, 0.001 to 0.006 on photographs; a grain of 0.008 is just
+seen. motion: frame diagonals per second, 0.005 (a still scene) to 0.15; its size is the scene's, hence relative.
+motion_jump: frame diagonals, up to 0.003 on an even move; a jump by one per cent of the frame is 0.009.
+warping_error: 0.0002 and less on photographs under camera moves. temporal_flicker: VBench's models differ by
+hundredths. cuts: each one counts. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation of
+brightness 0.02. frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under
 camera moves. SSIM to the baseline: a legitimate update changes pixels too, so only a change of structure counts."""
 
 

@@ -80,6 +80,10 @@ DEFAULT_GATES: Mapping[str, Gate] = {
         Gate(metric="sharpness", warn_below=0.15, fail_below=0.08),
         Gate(metric="exposure", warn_below=0.12, fail_below=0.04, warn_above=0.85, fail_above=0.95),
         Gate(metric="clipping", warn_above=0.25, fail_above=0.60),
+        Gate(metric="contrast", warn_below=0.05, fail_below=0.02),
+        Gate(metric="colourfulness", warn_above=120.0, fail_above=180.0),
+        Gate(metric="blockiness", warn_above=0.4, fail_above=1.0),
+        Gate(metric="noise", warn_above=0.025, fail_above=0.05),
         Gate(metric="motion", warn_above=0.6, fail_above=1.5),
         Gate(metric="motion_jump", warn_above=0.01, fail_above=0.05),
         Gate(metric="warping_error", warn_above=0.002, fail_above=0.01),
@@ -92,9 +96,11 @@ DEFAULT_GATES: Mapping[str, Gate] = {
     )
 }
 """Wide on purpose: they catch what is broken on any scene; projects narrow them. Measured on photographs under camera
-moves: sharpness 0.2 to 0.4, flicker below 0.001 (a 5 % alternation of brightness 0.02), motion 0.02 to 0.15, a jump of
-motion up to 0.003, a warping error up to 0.0002. SSIM to a baseline has no gate: it measures change, and judging change
-is not this service's part. The limits of identity are those of the back-end that measured it: see `default_gates`."""
+moves: sharpness 0.2 to 0.4, contrast 0.10 to 0.29, colourfulness 30 to 80, blockiness below 0.05 (H.264 at crf 44
+about 0.25, JPEG at quality 10 1.0 to 2.0), noise 0.001 to 0.006 (a star field 0.016), flicker below 0.001 (a 5 %
+alternation of brightness 0.02), motion 0.02 to 0.15, a jump of motion up to 0.003, a warping error up to 0.0002. SSIM
+to a baseline has no gate: it measures change, and judging change is not this service's part. The limits of identity
+are those of the back-end that measured it: see `default_gates`."""
 
 
 def default_gates(identity_backend: str = FACE_REGION.name) -> Mapping[str, Gate]:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-METRIC_SUITE_VERSION = "1"
+METRIC_SUITE_VERSION = "2"
 """Part of every score's identity: raise it when any number for the same pixels may change."""
 
 
@@ -30,6 +30,10 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="sharpness", unit="0-1", direction=Direction.HIGHER),
         Metric(name="exposure", unit="mean luma 0-1", direction=Direction.TWO_SIDED),
         Metric(name="clipping", unit="share of pixels", direction=Direction.LOWER),
+        Metric(name="contrast", unit="RMS of luma 0-0.5", direction=Direction.TWO_SIDED),
+        Metric(name="colourfulness", unit="Hasler-Suesstrunk M3", direction=Direction.TWO_SIDED),
+        Metric(name="blockiness", unit="excess of steps at 8x8 blocks", direction=Direction.LOWER),
+        Metric(name="noise", unit="share of luma range", direction=Direction.LOWER),
         Metric(name="motion", unit="frame diagonals/s", direction=Direction.TWO_SIDED),
         Metric(name="motion_jump", unit="frame diagonals", direction=Direction.LOWER),
         Metric(name="warping_error", unit="squared share of luma range", direction=Direction.LOWER),

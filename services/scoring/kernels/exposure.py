@@ -1,24 +1,45 @@
-"""How bright, and how much of the picture is beyond what it can show."""
+"""How bright, how much of the picture is beyond what it can show, and how far apart light and dark are."""
 
 import numpy as np
 
-from services.scoring.kernels.luma import Luma, Map, cell_means
+from services.scoring.kernels.luma import Map
+from services.scoring.kernels.surface import Surface, share
 
-CRUSHED = 2
-BLOWN = 253
-"""8-bit levels. H.264 at usual quality moves a clipped level by one or two, so the ends are three levels wide."""
+LEVELS = 255.0
 
 
-def mean_luma(*, luma: Luma) -> float:
+def mean_luma(*, of: Surface) -> float:
     """Mean luma in [0, 1] (full range: 255 is 1)."""
-    return float(luma.mean(dtype=np.float64)) / 255.0
+    return int(of.level.sum()) / int(of.pixels.sum()) / LEVELS
 
 
-def clipped_cells(*, luma: Luma) -> Map:
-    """Share of pixels at either end of the range, per grid cell; the mean of the cells is the share of the picture."""
-    return cell_means(values=((luma <= CRUSHED) | (luma >= BLOWN)).astype(np.float64))
+def luma_cells(*, of: Surface) -> Map:
+    """Mean luma per grid cell, in [0, 1]."""
+    return share(of.level, of.pixels) / LEVELS
 
 
-def clipped_share(*, luma: Luma) -> float:
+def clipped_share(*, of: Surface) -> float:
     """Share of pixels at either end of the range, in [0, 1]: detail that no grading brings back."""
-    return float(np.count_nonzero((luma <= CRUSHED) | (luma >= BLOWN))) / luma.size
+    return int((of.crushed + of.blown).sum()) / int(of.pixels.sum())
+
+
+def clipped_cells(*, of: Surface) -> Map:
+    """The same per grid cell."""
+    return share(of.crushed + of.blown, of.pixels)
+
+
+def contrast(*, of: Surface) -> float:
+    """RMS contrast: the standard deviation of luma, as a share of the range; 0 flat, 0.5 half black and half white.
+
+    Peli, "Contrast in complex images", JOSA A 7(10), 1990, eq. 4, with luminance scaled to [0, 1].
+    """
+    count = int(of.pixels.sum())
+    level, square = int(of.level.sum()), int(of.square.sum())
+    return float(np.sqrt(count * square - level * level)) / count / LEVELS
+
+
+def contrast_cells(*, of: Surface) -> Map:
+    """The same within each grid cell."""
+    return np.asarray(
+        np.sqrt(of.pixels * of.square - of.level * of.level) / np.maximum(of.pixels, 1) / LEVELS, dtype=np.float64
+    )

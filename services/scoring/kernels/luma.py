@@ -29,9 +29,18 @@ def stored_luma(*, plane: Plane, bits: int, limited: bool) -> Luma:
     Limited range (16 to 235 of 8 bits) is expanded: ITU-R BT.709-6, 4.6; footroom and headroom are clipped.
     """
     if bits == 8:
-        return np.asarray(cv2.LUT(plane, _to_full_range(8))) if limited else np.asarray(plane, dtype=np.uint8)
+        return _expanded(plane) if limited else np.asarray(plane, dtype=np.uint8)
     table = _to_full_range(bits) if limited else _to_8_bits(bits)
     return np.asarray(table[plane], dtype=np.uint8)
+
+
+_FOOT = np.array([16.0, 0.0, 0.0, 0.0])
+"""As OpenCV takes a number that is subtracted from every sample."""
+
+
+def _expanded(plane: Plane) -> Luma:
+    """The table's values for 8 bits, by arithmetic in vectors; saturation clips both ends, and no value is a half."""
+    return np.asarray(cv2.convertScaleAbs(cv2.subtract(plane, _FOOT), alpha=255.0 / 219.0), dtype=np.uint8)
 
 
 @lru_cache
@@ -50,15 +59,35 @@ def _to_8_bits(bits: int) -> NDArray[np.uint8]:
 def at_side(*, picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Resize so that width x height is side squared, keeping the shape: one common size for clips of every tier.
 
-    Shrinks by area averaging (no aliasing), enlarges by cubic interpolation.
+    Shrinks by area averaging (no aliasing), by halves first while they are whole: that is the same average up to a
+    rounding, and several times as fast. Enlarges by cubic interpolation.
     """
-    height, width = picture.shape[:2]
-    scale = side / float(np.sqrt(height * width))
-    size = (max(1, round(width * scale)), max(1, round(height * scale)))
-    if size == (width, height):
+    scale = side / float(np.sqrt(picture.shape[0] * picture.shape[1]))
+    size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
+    while (half := _half(picture)) is not None and half[0] >= size[0] and half[1] >= size[1]:
+        picture = _shrunk(picture, half)
+    if size == (picture.shape[1], picture.shape[0]):
         return picture
-    method = cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC
-    return np.asarray(cv2.resize(picture, size, interpolation=method), dtype=np.uint8)
+    if scale < 1:
+        return _shrunk(picture, size)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+
+
+def coarse(*, picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
+    """Shrunk by area averaging, by a power of two, so that width x height is between side squared and four times that;
+    as it is if it is smaller. Odd sizes are rounded down on the way."""
+    while picture.shape[0] * picture.shape[1] >= 4 * side * side:
+        picture = _shrunk(picture, (max(1, picture.shape[1] // 2), max(1, picture.shape[0] // 2)))
+    return picture
+
+
+def _half(picture: NDArray[np.uint8]) -> tuple[int, int] | None:
+    height, width = picture.shape[:2]
+    return (width // 2, height // 2) if width % 2 == 0 and height % 2 == 0 else None
+
+
+def _shrunk(picture: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), dtype=np.uint8)
 
 
 def cell_means(*, values: NDArray[np.float64] | NDArray[np.float32], grid: int = GRID) -> Map:

@@ -19,6 +19,9 @@ from services.scoring.domain import METRICS, Expectation, Measurement, Reading, 
 from services.scoring.kernels.luma import Rgb
 from services.scoring.workers.meters import (
     BaselineMeter,
+    BlockinessMeter,
+    ColourMeter,
+    ContrastMeter,
     CutMeter,
     ExposureMeter,
     FlickerMeter,
@@ -28,6 +31,7 @@ from services.scoring.workers.meters import (
     JumpMeter,
     Meter,
     MotionMeter,
+    NoiseMeter,
     SharpnessMeter,
     StaticFlickerMeter,
     StepsMeter,
@@ -109,18 +113,18 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
         reason = f"frames of {info.width}x{info.height} are too small to measure; {SMALLEST_SIDE} pixels are needed"
         return unmeasurable(reason, decodable=True)
     readings = {name: Reading(metric=name, not_measurable=reason) for name, reason in request.absent}
-    meters: list[Meter] = [SharpnessMeter(), ExposureMeter(), *_meters_of_time(info.fps)]
+    meters: list[Meter] = [*_meters_of_look(), *_meters_of_time(info.fps)]
     for unusual in (_identity_meter(request, identity), _handover_meter(request)):
         if isinstance(unusual, Reading):
             readings.setdefault(unusual.metric, unusual)
         else:
             meters.append(unusual)
     comparison = _Comparison(request.baseline_clip)
-    frames, size = 0, (info.width, info.height)
+    frames = 0
+    seen: View | None = None
     for frame in watch.decoded(iter_stored(request.clip)):
         with watch.stage("meters"):
             seen = view(frame)
-        size = seen.size
         for meter in meters:
             with watch.stage("identity" if isinstance(meter, IdentityMeter) else "meters"):
                 meter.feed(seen)
@@ -130,12 +134,17 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
         frames += 1
         watch.progress(frames, info.frames)
     readings.setdefault("ssim_to_baseline", comparison.reading())
-    readings["matches_request"] = _matches(request.expected, size, info.fps, frames)
+    assert seen is not None  # a clip without frames raises
+    readings["matches_request"] = _matches(request.expected, seen.size, info.fps, frames)
     for meter in meters:
         readings.update({reading.metric: reading for reading in meter.readings()})
         watch.series.update(meter.series())
     region = next((meter.region for meter in meters if isinstance(meter, IdentityMeter)), None)
     return Measurement(readings={name: readings[name] for name in METRICS}, region=region)
+
+
+def _meters_of_look() -> tuple[Meter, ...]:
+    return SharpnessMeter(), ExposureMeter(), ContrastMeter(), ColourMeter(), BlockinessMeter(), NoiseMeter()
 
 
 def _meters_of_time(fps: float) -> tuple[Meter, ...]:

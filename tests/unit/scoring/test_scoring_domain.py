@@ -24,8 +24,9 @@ from services.scoring.domain import (
 )
 
 GOOD = {
-    "matches_request": 1.0, "sharpness": 0.35, "exposure": 0.45, "clipping": 0.02, "motion": 0.05,
-    "motion_jump": 0.001, "warping_error": 0.0001, "flicker": 0.0005, "temporal_flicker": 0.99, "frozen_frames": 0.0,
+    "matches_request": 1.0, "sharpness": 0.35, "exposure": 0.45, "clipping": 0.02, "contrast": 0.2,
+    "colourfulness": 50.0, "blockiness": 0.0, "noise": 0.004, "motion": 0.05, "motion_jump": 0.001,
+    "warping_error": 0.0001, "flicker": 0.0005, "temporal_flicker": 0.99, "frozen_frames": 0.0,
     "black_frames": 0.0, "cuts": 0.0, "identity_similarity": 0.97, "handover_ssim": 0.97,
     "ssim_to_baseline": 0.98,
 }  # fmt: skip

@@ -16,12 +16,17 @@ from services.scoring.kernels.look import look, similarity, similarity_cells
 from services.scoring.kernels.luma import at_side, cell_means, cell_region, extreme_cell, luma
 from services.scoring.kernels.motion import SIDE, flow, motion_amount, warped
 from services.scoring.kernels.placement import agreement, bounds, goal, patch, placed, refined
-from services.scoring.kernels.sharpness import sharpness
+from services.scoring.kernels.sharpness import edges, sharpness, sharpness_cells
 from services.scoring.kernels.ssim import handover_map, ssim, ssim_map
 from services.scoring.kernels.stillness import is_black
+from services.scoring.kernels.surface import surface
 from tests.support.clips import ASTRONAUT_FACE, Rgb, bulged, camera, photograph, tinted
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
+
+
+def sharp(picture: Rgb) -> float:
+    return sharpness(of=edges(luma=picture))
 
 
 def grey(name: str, side: int = 256) -> Rgb:
@@ -60,13 +65,13 @@ class TestSharpness:
         g(s) = hypot(*np.gradient(gaussian_filter(b, s, mode="mirror", truncate=4)))[1:-1, 1:-1]
         e = g(2.5) >= percentile(g(2.5), 90); (g(1)[e].mean() / g(2.5)[e].mean() - 1) / 1.5
         """
-        assert sharpness(luma=photograph("camera")) == pytest.approx(0.3379529, abs=1e-5)
+        assert sharp(photograph("camera")) == pytest.approx(0.3379529, abs=1e-5)
 
     @pytest.mark.parametrize("name", PHOTOGRAPHS)
     def test_more_blur_is_less_sharp(self, name: str) -> None:
         picture = grey(name)
-        values = [sharpness(luma=picture)]
-        values += [sharpness(luma=cv2.GaussianBlur(picture, (0, 0), s)) for s in (0.7, 1.0, 1.5, 2.0, 3.0, 5.0)]
+        values = [sharp(picture)]
+        values += [sharp(cv2.GaussianBlur(picture, (0, 0), s)) for s in (0.7, 1.0, 1.5, 2.0, 3.0, 5.0)]
         assert values == sorted(values, reverse=True)
         assert values[0] - values[-1] > 0.15
 
@@ -74,39 +79,51 @@ class TestSharpness:
     def test_noise_is_not_sharpness(self, name: str) -> None:
         picture = grey(name)
         noisy = np.clip(picture + np.random.default_rng(1).normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
-        blurred = sharpness(luma=cv2.GaussianBlur(picture, (0, 0), 1.5))
-        assert abs(sharpness(luma=noisy) - sharpness(luma=picture)) < 0.25 * (sharpness(luma=picture) - blurred)
+        blurred = sharp(cv2.GaussianBlur(picture, (0, 0), 1.5))
+        assert abs(sharp(noisy) - sharp(picture)) < 0.25 * (sharp(picture) - blurred)
 
     @pytest.mark.parametrize("name", PHOTOGRAPHS)
     def test_contrast_tier_and_mirroring_do_not_move_it(self, name: str) -> None:
         picture = luma(rgb=photograph(name))
-        value = sharpness(luma=picture)
-        assert sharpness(luma=(picture * 0.6 + 40).astype(np.uint8)) == pytest.approx(value, abs=0.01)
-        assert sharpness(luma=np.ascontiguousarray(picture[:, ::-1])) == pytest.approx(value, abs=1e-3)
+        value = sharp(picture)
+        assert sharp((picture * 0.6 + 40).astype(np.uint8)) == pytest.approx(value, abs=0.01)
+        assert sharp(np.ascontiguousarray(picture[:, ::-1])) == pytest.approx(value, abs=1e-3)
         draft = at_side(picture=picture, side=256)
-        assert sharpness(luma=draft) == pytest.approx(value, abs=0.02)
+        assert sharp(draft) == pytest.approx(value, abs=0.02)
 
     def test_a_flat_picture_has_no_sharpness(self) -> None:
-        assert sharpness(luma=np.full((128, 128), 90, np.uint8)) == 0.0
+        assert sharp(np.full((128, 128), 90, np.uint8)) == 0.0
+
+    @pytest.mark.parametrize("name", PHOTOGRAPHS)
+    def test_blur_in_one_place_is_found_in_that_cell_and_in_no_other(self, name: str) -> None:
+        picture = grey(name, 512)
+        height, width = picture.shape
+        before = edges(luma=picture)
+        row, column = divmod(int(np.argmax(before.count)), 8)
+        x, y, w, h = cell_region(row=row, column=column, width=width, height=height)
+        picture[y : y + h, x : x + w] = cv2.GaussianBlur(picture, (0, 0), 4.0)[y : y + h, x : x + w]
+        lost = sharpness_cells(of=before) - sharpness_cells(of=edges(luma=picture))
+        assert lost[row, column] > 0.03
+        assert np.median(np.abs(lost)) < 0.01
 
 
 class TestExposure:
     def test_black_grey_and_white(self) -> None:
         for level in (0, 51, 255):
-            assert mean_luma(luma=np.full((32, 32), level, np.uint8)) == pytest.approx(level / 255)
+            assert mean_luma(of=surface(luma=np.full((32, 32), level, np.uint8))) == pytest.approx(level / 255)
 
     def test_reference_value_of_the_coffee_photograph(self) -> None:
         """0.40647: np.asarray(PIL.Image.fromarray(skimage.data.coffee()).convert("L")).mean() / 255"""
-        assert mean_luma(luma=luma(rgb=photograph("coffee"))) == pytest.approx(0.40647, abs=1e-4)
+        assert mean_luma(of=surface(luma=luma(rgb=photograph("coffee")))) == pytest.approx(0.40647, abs=1e-4)
 
     def test_only_the_ends_of_the_range_are_clipped(self) -> None:
         picture = np.full((40, 40), 128, np.uint8)
-        assert clipped_share(luma=picture) == 0.0
+        assert clipped_share(of=surface(luma=picture)) == 0.0
         picture[:10] = 255
         picture[10:14] = 0
-        assert clipped_share(luma=picture) == pytest.approx(14 / 40)
-        assert clipped_cells(luma=picture).mean() == pytest.approx(14 / 40)
-        assert clipped_share(luma=255 - picture) == clipped_share(luma=picture)
+        assert clipped_share(of=surface(luma=picture)) == pytest.approx(14 / 40)
+        assert clipped_cells(of=surface(luma=picture)).mean() == pytest.approx(14 / 40)
+        assert clipped_share(of=surface(luma=255 - picture)) == clipped_share(of=surface(luma=picture))
 
 
 class TestMotion:

@@ -9,7 +9,14 @@ frames, the number for cuts.
 from services.scoring.workers.meters.comparison import BaselineMeter, HandoverMeter
 from services.scoring.workers.meters.flicker import FlickerMeter, StaticFlickerMeter
 from services.scoring.workers.meters.identity import IdentityMeter
-from services.scoring.workers.meters.look import ExposureMeter, SharpnessMeter
+from services.scoring.workers.meters.look import (
+    BlockinessMeter,
+    ColourMeter,
+    ContrastMeter,
+    ExposureMeter,
+    NoiseMeter,
+    SharpnessMeter,
+)
 from services.scoring.workers.meters.motion import JumpMeter, MotionMeter, StepsMeter, WarpingMeter
 from services.scoring.workers.meters.series import Meter, Series
 from services.scoring.workers.meters.stillness import CutMeter, FreezeMeter
@@ -17,6 +24,9 @@ from services.scoring.workers.meters.views import View, view
 
 __all__ = [
     "BaselineMeter",
+    "BlockinessMeter",
+    "ColourMeter",
+    "ContrastMeter",
     "CutMeter",
     "ExposureMeter",
     "FlickerMeter",
@@ -26,6 +36,7 @@ __all__ = [
     "JumpMeter",
     "Meter",
     "MotionMeter",
+    "NoiseMeter",
     "Series",
     "SharpnessMeter",
     "StaticFlickerMeter",

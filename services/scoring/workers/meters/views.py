@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from functools import cached_property
 
-from services.scoring.kernels.luma import Luma, Rgb, at_side, stored_luma
-from services.scoring.kernels.motion import SIDE
+from services.scoring.kernels import colour, motion
+from services.scoring.kernels.luma import Luma, Rgb, at_side, coarse, stored_luma
+from services.scoring.kernels.surface import Surface, surface
 from shared.video.planes import Planes, StoredFrame
 
 
@@ -12,8 +13,8 @@ from shared.video.planes import Planes, StoredFrame
 class View:
     """One frame as the meters see it, upright; each form of it is computed once, when a meter first asks, and shared.
 
-    `stored` are the planes as the clip holds them, `luma` is full range and 8 bits, `small` is it at the size of the
-    optical flow.
+    `stored` are the planes as the clip holds them, `luma` is full range and 8 bits, `surface` what one pass over it
+    tells, `small` is it at the size of the optical flow, `colours` the coarse picture in colour.
     """
 
     index: int
@@ -26,12 +27,20 @@ class View:
         return self.luma.shape[1], self.luma.shape[0]
 
     @cached_property
+    def surface(self) -> Surface:
+        return surface(luma=self.luma)
+
+    @cached_property
     def rgb(self) -> Rgb:
         return self.source.rgb()
 
     @cached_property
     def small(self) -> Luma:
-        return at_side(picture=self.luma, side=SIDE)
+        return at_side(picture=self.luma, side=motion.SIDE)
+
+    @cached_property
+    def colours(self) -> Rgb:
+        return coarse(picture=self.rgb, side=colour.SIDE)
 
 
 def full_luma(planes: Planes) -> Luma:
