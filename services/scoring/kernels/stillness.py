@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 
 import cv2
-import numpy as np
 
-from services.scoring.kernels.luma import Luma, Plane
+from services.scoring.kernels.luma import Plane
+from services.scoring.kernels.surface import Surface
 
 FREEZE_TOLERANCE = 0.001
 """FFmpeg `freezedetect`, noise: the mean change, as a share of the range, up to which a picture stands still."""
@@ -13,9 +13,8 @@ FREEZE_TOLERANCE = 0.001
 CUT_SCORE = 10.0
 """FFmpeg `scdet`, threshold: percent of the range."""
 
-BLACK_LEVEL = 0.10
 BLACK_SHARE = 0.98
-"""FFmpeg `blackdetect`: pixel_black_th 0.10 of the range and picture_black_ratio_th 0.98."""
+"""FFmpeg `blackdetect`, picture_black_ratio_th; its pixel_black_th is `surface.DARK`."""
 
 
 def mean_change(*, before: Sequence[Plane], after: Sequence[Plane], bits: int) -> float:
@@ -36,7 +35,6 @@ def cut_score(*, change: float, neighbour: float) -> float:
     return 100.0 * min(change, abs(change - neighbour))
 
 
-def is_black(*, luma: Luma) -> bool:
+def is_black(*, of: Surface) -> bool:
     """True if at least 98 % of the pixels are at or below a tenth of the range (FFmpeg blackdetect's rule)."""
-    dark = np.count_nonzero(luma <= BLACK_LEVEL * 255)
-    return bool(dark >= BLACK_SHARE * luma.size)
+    return int(of.dark.sum()) >= BLACK_SHARE * int(of.pixels.sum())

@@ -201,12 +201,12 @@ class TestFlicker:
 class TestBlackness:
     def test_black_is_black_also_with_a_timecode(self) -> None:
         frame = np.full((100, 100), 8, np.uint8)
-        assert is_black(luma=frame)
+        assert is_black(of=surface(luma=frame))
         frame[:1, :] = 255
-        assert is_black(luma=frame)
+        assert is_black(of=surface(luma=frame))
         frame[:3, :] = 255
-        assert not is_black(luma=frame)
-        assert not is_black(luma=grey("rocket"))
+        assert not is_black(of=surface(luma=frame))
+        assert not is_black(of=surface(luma=grey("rocket")))
 
 
 class TestSsim:

@@ -30,7 +30,7 @@ class FreezeMeter:
 
     def feed(self, frame: View) -> None:
         self._frames, self._size = frame.index + 1, frame.size
-        if stillness.is_black(luma=frame.luma):
+        if stillness.is_black(of=frame.surface):
             self._black.add(frame.index)
         if self._reference is not None and _stands_still(self._reference, frame.stored):
             self._still.append(frame.index)
