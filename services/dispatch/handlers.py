@@ -1,13 +1,14 @@
 """Kafka in. Every handler is harmless when its event comes twice: the inbox lets only the first through."""
 
 from services.dispatch.operations.facts import FactOperations
+from services.dispatch.operations.repairs import RepairOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.seams import SeamOperations
 from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.asset import AssetUpdated, AssetVersionPublished
-from shared.contracts.boundary import BoundaryChecked
+from shared.contracts.boundary import BoundaryChecked, BoundarySmoothed
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
 from shared.contracts.generation import GenerationCancelRequested, GenerationRequested
 from shared.contracts.project import ProjectDeleted, ProjectUpdated
@@ -24,11 +25,13 @@ class Handlers:
         requests: RequestOperations,
         reviews: ReviewOperations,
         seams: SeamOperations,
+        repairs: RepairOperations,
     ) -> None:
         self._facts = facts
         self._requests = requests
         self._reviews = reviews
         self._seams = seams
+        self._repairs = repairs
 
     async def project_updated(self, event: ProjectUpdated, cause: Cause) -> None:
         """Keep a copy. Stale: an older sequence changes nothing; after the project's deletion it is ignored."""
@@ -90,6 +93,13 @@ class Handlers:
         """
         await self._seams.checked(event, cause)
 
+    async def boundary_smoothed(self, event: BoundarySmoothed, cause: Cause) -> None:
+        """Write the repair down; answered by `segment.activated` or `boundary.repair_rejected`.
+
+        The same repair under another event id: nothing. Of something that is deleted or was replaced since: refused.
+        """
+        await self._repairs.smoothed(event, cause)
+
 
 def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.PROJECT_UPDATED, handlers.project_updated)
@@ -104,3 +114,4 @@ def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.GENERATION_CANCEL_REQUESTED, handlers.generation_cancel_requested)
     consumer.on(topics.SEGMENT_SCORED, handlers.segment_scored)
     consumer.on(topics.BOUNDARY_CHECKED, handlers.boundary_checked)
+    consumer.on(topics.BOUNDARY_SMOOTHED, handlers.boundary_smoothed)

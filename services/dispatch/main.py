@@ -19,6 +19,7 @@ from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
+from services.dispatch.operations.repairs import RepairOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
@@ -33,6 +34,7 @@ from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
 from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.repairs import RepairWorker
 from services.dispatch.workers.servers import ServerKeeper
 from services.dispatch.workers.upkeep import UpkeepWorker
 from shared.service import Chassis, run
@@ -116,9 +118,23 @@ def _take_requests(
     reviews = ReviewOperations(store=store, timelines=timelines, gates=gates, new_work=new_work)
     regenerations = RegenerationOperations(store=store, timelines=timelines, gates=gates, new_work=new_work)
     requests = RequestOperations(store=store, new_work=new_work)
+    repairs = RepairOperations(
+        store=store,
+        timelines=timelines,
+        gates=gates,
+        new_work=new_work,
+        patience_seconds=settings.repair_patience_seconds,
+    )
+    chassis.work("repairs", RepairWorker(operations=repairs, media=chassis.media).step, poll_seconds=0.5)
     handlers.register(
         chassis.consumer,
-        handlers.Handlers(facts=facts, requests=requests, reviews=reviews, seams=SeamOperations(store=store)),
+        handlers.Handlers(
+            facts=facts,
+            requests=requests,
+            reviews=reviews,
+            seams=SeamOperations(store=store),
+            repairs=repairs,
+        ),
     )
     planner = Planner(store=store, fact_patience_seconds=settings.fact_patience_seconds)
     scenes = SceneOperations(store=store, planner=planner, new_work=new_work)
@@ -131,6 +147,7 @@ def _take_requests(
             scenes_=scenes,
             reviews_=reviews,
             regenerations_=regenerations,
+            repairs_=repairs,
             shots_=shots,
             batches_=batches,
             servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),

@@ -12,6 +12,11 @@ RENDERS = Counter(
 REPEATED_RENDERS = Counter(
     "rushes_dispatch_repeated_renders_total", "Attempts that may render again what an earlier attempt rendered"
 )
+REPAIRS = Counter(
+    "rushes_dispatch_repairs_total",
+    "Repaired boundaries by what became of them: proposed, accepted, rejected, undone",
+    ["outcome"],
+)
 RENDER_SECONDS = Histogram(
     "rushes_dispatch_render_seconds",
     "From the beginning of a render to its end",

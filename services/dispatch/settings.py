@@ -84,6 +84,12 @@ class Settings(ServiceSettings):
         validation_alias="DISPATCH_SCORE_PATIENCE_SECONDS",
         description="how long a scene that waits for scores waits for one before it is paused",
     )
+    repair_patience_seconds: float = Field(
+        default=3600,
+        ge=1,
+        validation_alias="DISPATCH_REPAIR_PATIENCE_SECONDS",
+        description="how long a repaired boundary waits for the scores that decide on it before it is refused",
+    )
     fact_patience_seconds: float = Field(
         default=3,
         ge=0,

@@ -107,7 +107,7 @@ class SegmentActivated(Event):
     previous_segment_id: SegmentId | None
     clip_sha256: Sha256
     reason: ActivationReason
-    repair_id: UUID | None = Field(default=None, description="of the repair that made it; only when repaired")
+    repair_id: UUID | None = Field(default=None, description="of the repair that was accepted, or undone")
 
 
 class BrokenHandover(Contract):

@@ -251,7 +251,7 @@ BOUNDARY_SMOOTHED = Topic(
     name="boundary.smoothed",
     event=BoundarySmoothed,
     producers=("smoothing",),
-    consumers=(),
+    consumers=("dispatch",),
     description="a repair was made: one or two candidate clips",
 )
 

@@ -36,6 +36,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 scenes_=NOTHING,
                 reviews_=NOTHING,
                 regenerations_=NOTHING,
+                repairs_=NOTHING,
                 shots_=NOTHING,
                 batches_=NOTHING,
                 servers_=NOTHING,

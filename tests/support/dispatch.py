@@ -41,6 +41,7 @@ from services.dispatch.operations.planning import Planner
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
+from services.dispatch.operations.repairs import RepairOperations
 from services.dispatch.operations.requests import RequestOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
@@ -53,6 +54,7 @@ from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
 from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.repairs import RepairWorker
 from services.dispatch.workers.upkeep import UpkeepWorker
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
@@ -449,7 +451,18 @@ class Dispatch:
         }
         self.upkeep = UpkeepWorker(assignments=self.assignments, gates=self.gates, fleet=self.fleet)
         self.seams = SeamOperations(store=self.store)
-        self.handlers = Handlers(facts=self.facts, requests=self.requests, reviews=self.reviews, seams=self.seams)
+        self.repairs = RepairOperations(
+            store=self.store,
+            timelines=self.timelines,
+            gates=self.gates,
+            new_work=_nothing,
+            patience_seconds=600,
+            now=now,
+        )
+        self.repairing = RepairWorker(operations=self.repairs, media=media)
+        self.handlers = Handlers(
+            facts=self.facts, requests=self.requests, reviews=self.reviews, seams=self.seams, repairs=self.repairs
+        )
 
     async def learn(self, *events: Any) -> None:
         """Have events delivered for the first time, each by its own handler."""

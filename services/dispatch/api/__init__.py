@@ -2,10 +2,11 @@
 
 from fastapi import APIRouter
 
-from services.dispatch.api import batches, jobs, queue, regenerations, scenes, segments, shots, usage
+from services.dispatch.api import batches, jobs, queue, regenerations, repairs, scenes, segments, shots, usage
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
+from services.dispatch.operations.repairs import RepairOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
@@ -19,6 +20,7 @@ def build_router(
     scenes_: SceneOperations,
     reviews_: ReviewOperations,
     regenerations_: RegenerationOperations,
+    repairs_: RepairOperations,
     shots_: ShotOperations,
     batches_: BatchOperations,
     servers_: ServerOperations,
@@ -30,6 +32,7 @@ def build_router(
     router.include_router(scenes.build_router(operations=scenes_, store=store))
     router.include_router(segments.build_router(operations=reviews_, store=store))
     router.include_router(regenerations.build_router(operations=regenerations_, store=store))
+    router.include_router(repairs.build_router(operations=repairs_))
     router.include_router(batches.build_router(operations=batches_))
     router.include_router(shots.build_router(operations=shots_, store=store))
     router.include_router(queue.build_router(operations=queue_))

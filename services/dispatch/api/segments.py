@@ -1,7 +1,8 @@
 """/api/segments"""
 
+from dataclasses import replace
 from datetime import datetime
-from typing import Annotated, Self
+from typing import Annotated, Literal, Self
 from uuid import UUID
 
 from fastapi import APIRouter
@@ -9,6 +10,7 @@ from pydantic import Field
 
 from services.dispatch.api.fields import MAX_ID, Creator, PathId, RequestCause, Viewer
 from services.dispatch.domain.errors import NotFound
+from services.dispatch.domain.repairs import summary
 from services.dispatch.domain.scenes import Review, Segment, SegmentState
 from services.dispatch.domain.timeline import Outcome
 from services.dispatch.operations.reviews import ReviewOperations
@@ -68,11 +70,25 @@ class GateResponse(ResponseModel):
     message: str
 
 
+class RepairOfBoundary(ResponseModel):
+    """What a repaired version is: `side`: the boundary before or after it. `summary`: the same in words."""
+
+    repair_id: UUID
+    method: str
+    side: Literal["before", "after"]
+    changed_frames: int
+    dropped_at_start: int
+    dropped_at_end: int
+    summary: str
+
+
 class SegmentResponse(ResponseModel):
     """One version of one position. `requested_parameters` are full-tier, `parameters` what was really rendered.
 
     `is_stale`: something before it changed, and it was not approved or rendered again since. `gates`, by metric: how
     its clip did under the quality gates; null while it has no score. `not_measurable`: why it cannot have one.
+    `repair`: of a version that was not rendered but made of another one; as long as `is_candidate` it is not accepted,
+    and `activation` says so when it was refused.
     """
 
     id: int
@@ -115,10 +131,15 @@ class SegmentResponse(ResponseModel):
     stale_revision: int
     activation: ActivationResponse | None
     cascade_id: int | None
+    repair: RepairOfBoundary | None
+    is_candidate: bool
 
     @classmethod
     def of(cls, segment: Segment) -> Self:
-        return cls.model_validate(segment)
+        shown = None
+        if segment.repair_id is not None and segment.repair is not None:
+            shown = {"repair_id": segment.repair_id, "summary": summary(segment.repair), **segment.repair}
+        return cls.model_validate(replace(segment, repair=shown))
 
 
 def build_router(*, operations: ReviewOperations, store: Store) -> APIRouter:

@@ -259,6 +259,10 @@ class Segment:
     not_measurable: str | None
     score_sequence: int
     is_retry: bool
+    repair_id: UUID | None
+    repair: Json | None
+    is_candidate: bool
+    dropped_frames: int
 
     @property
     def version(self) -> int:

@@ -8,6 +8,8 @@ so no order of events can leave a segment fresh that is not; reverting a change 
 
 Two acts accept broken hand-overs: approving a segment (it is good as it is), and regenerating it (it follows today's
 frame, whatever is still open further up). What was accepted is that pair of frames: another frame breaks it anew.
+A repair of a seam does more: where two versions were made to join, and were measured to, their hand-over is not broken,
+whatever its frames are. That holds for these two versions only.
 """
 
 from collections.abc import Callable, Iterable, Mapping
@@ -33,7 +35,7 @@ class Version:
 
     `seed` is the frame it is rendered from, `last` the one it ends on. `based_on`: the version that was current when
     it was asked for. `may_overwrite`: whoever asked for it named a protected version. `causes`: the broken hand-overs
-    that make it stale.
+    that make it stale. `is_candidate`: made by a repair that was not accepted; it cannot be current.
     """
 
     id: int
@@ -47,6 +49,7 @@ class Version:
     review: Review = Review.NONE
     is_locked: bool = False
     may_overwrite: bool = False
+    is_candidate: bool = False
     accepted: frozenset[Handover] = frozenset()
     causes: tuple[Handover, ...] = ()
 
@@ -75,6 +78,7 @@ class Outcome(StrEnum):
     NOTHING_RENDERED_AFTER = "nothing_rendered_after"
     EQUAL_BYTES = "equal_bytes"
     PERCEPTUALLY_EQUAL = "perceptually_equal"
+    JOINED = "joined"
     CHANGED = "changed"
     HELD = "held"
 
@@ -112,15 +116,19 @@ Alike = Callable[[str, str], bool]
 class Timeline:
     """All versions of one scene by id. `alike`: whether two frames that are not byte-equal look the same.
 
-    A pair that nobody has compared is not alike: not knowing makes stale, never fresh.
+    A pair that nobody has compared is not alike: not knowing makes stale, never fresh. `joined`: ids of versions that a
+    repair made to follow each other.
     """
 
     versions: Mapping[int, Version]
     alike: Alike
+    joined: frozenset[tuple[int, int]] = frozenset()
 
     @classmethod
-    def of(cls, versions: Iterable[Version], alike: Alike) -> "Timeline":
-        return cls({version.id: version for version in versions}, alike)
+    def of(
+        cls, versions: Iterable[Version], alike: Alike, joined: frozenset[tuple[int, int]] = frozenset()
+    ) -> "Timeline":
+        return cls({version.id: version for version in versions}, alike, joined)
 
     def version(self, version_id: int) -> Version:
         if version_id not in self.versions:
@@ -149,7 +157,16 @@ class Timeline:
 
     def broken(self) -> tuple[Handover, ...]:
         found = (self.handover(version.position) for version in self.chain())
-        return tuple(h for h in found if h is not None and h.given != h.taken and not self.alike(h.given, h.taken))
+        return tuple(h for h in found if h is not None and self.is_broken(h))
+
+    def is_broken(self, handover: Handover) -> bool:
+        if handover.given == handover.taken or self.is_joined(handover.position):
+            return False
+        return not self.alike(handover.given, handover.taken)
+
+    def is_joined(self, position: int) -> bool:
+        before, behind = self.current(position), self.current(position + 1)
+        return before is not None and behind is not None and (before.id, behind.id) in self.joined
 
     def settled(self) -> "Timeline":
         """With the staleness of every version worked out anew; only current versions can be stale."""
@@ -160,7 +177,7 @@ class Timeline:
                 return ()
             return tuple(h for h in broken if h.position < version.position and h not in version.accepted)
 
-        return Timeline({v.id: replace(v, causes=causes(v)) for v in self.versions.values()}, self.alike)
+        return self.with_versions(*(replace(v, causes=causes(v)) for v in self.versions.values()))
 
     def replacement(self, version_id: int, *, overwrite: frozenset[int] = frozenset()) -> Replacement:
         """What regenerating this segment will render. It starts from the frame that the position before ends on now.
@@ -177,7 +194,7 @@ class Timeline:
         awaited = self.awaited(version.position)
         if awaited is not None:
             raise Conflict(f"segment {version_id} is being regenerated as segment {awaited.id}; wait for it")
-        _refuse_protected(version, named=overwrite | {version_id}, unlocking=overwrite)
+        refuse_protected(version, named=overwrite | {version_id}, unlocking=overwrite)
         before = self.current(version.position - 1)
         return Replacement(
             position=version.position,
@@ -201,7 +218,7 @@ class Timeline:
             may_overwrite=replacement.may_overwrite,
             accepted=replacement.accepted,
         )
-        return self._with(version)
+        return self.with_versions(version)
 
     def arrived(self, version_id: int, *, last: str) -> "tuple[Timeline, Activation | None]":
         """A render came back. None when it had come before, or nobody waits for it any more: then nothing changes.
@@ -212,9 +229,9 @@ class Timeline:
         version = self.version(version_id)
         if version.state not in (SegmentState.PLANNED, SegmentState.QUEUED):
             return self, None
-        rendered = self._with(replace(version, state=SegmentState.GENERATED, last=last))
+        rendered = self.with_versions(replace(version, state=SegmentState.GENERATED, last=last))
         if version.is_current:
-            return rendered.settled(), rendered._told(version.position, self)
+            return rendered.settled(), rendered.told(version.position, self)
         current = self.current(version.position)
         if current is None or current.id != version.based_on:
             return rendered, _held("another version became current while it was rendered")
@@ -224,7 +241,7 @@ class Timeline:
 
     def ended(self, version_id: int, state: SegmentState) -> "Timeline":
         """A regeneration that failed or was cancelled: the current version stays."""
-        return self._with(replace(self.version(version_id), state=state))
+        return self.with_versions(replace(self.version(version_id), state=state))
 
     def reverted(
         self, version_id: int, *, overwrite: frozenset[int] = frozenset()
@@ -241,7 +258,9 @@ class Timeline:
             raise Conflict(
                 f"segment {target.id} is {target.state.value}; only a version that has a clip can be current"
             )
-        _refuse_protected(current, named=overwrite | {version_id}, unlocking=overwrite)
+        if target.is_candidate:
+            raise Conflict(f"segment {target.id} is a repair that was not accepted; repair the boundary again")
+        refuse_protected(current, named=overwrite | {version_id}, unlocking=overwrite)
         timeline, activation = self._activate(target.id)
         return timeline, target, activation
 
@@ -253,7 +272,8 @@ class Timeline:
 
     def rejected(self, version_id: int) -> "Timeline":
         """What was accepted for it is not accepted any more."""
-        return self._with(replace(self.version(version_id), review=Review.REJECTED, accepted=frozenset())).settled()
+        rejected = replace(self.version(version_id), review=Review.REJECTED, accepted=frozenset())
+        return self.with_versions(rejected).settled()
 
     def locked(self, version_id: int) -> "Timeline":
         version = self.version(version_id)
@@ -261,7 +281,7 @@ class Timeline:
         return self._kept(replace(version, is_locked=True))
 
     def unlocked(self, version_id: int) -> "Timeline":
-        return self._with(replace(self.version(version_id), is_locked=False))
+        return self.with_versions(replace(self.version(version_id), is_locked=False))
 
     def _before(self, current: Version) -> Version:
         if current.based_on is None or current.based_on not in self.versions:
@@ -270,15 +290,17 @@ class Timeline:
 
     def _activate(self, version_id: int) -> "tuple[Timeline, Activation]":
         """Also when it is current already: then nothing changes."""
-        chosen = self.version(version_id)
-        switched = {
-            v.id: replace(v, is_current=v.id == version_id) if v.position == chosen.position else v
-            for v in self.versions.values()
-        }
-        timeline = Timeline(switched, self.alike)
-        return timeline.settled(), timeline._told(chosen.position, self)
+        timeline = self.with_current(version_id)
+        return timeline.settled(), timeline.told(self.version(version_id).position, self)
 
-    def _told(self, position: int, earlier: "Timeline") -> Activation:
+    def with_current(self, *version_ids: int) -> "Timeline":
+        """These are the current ones of their positions; staleness is not worked out yet."""
+        chosen = {self.version(version_id).position: version_id for version_id in version_ids}
+        return self.with_versions(
+            *(replace(v, is_current=v.id == chosen[v.position]) for v in self.versions.values() if v.position in chosen)
+        )
+
+    def told(self, position: int, earlier: "Timeline") -> Activation:
         was = {v.position for v in earlier.chain() if v.is_stale}
         now = {v.position for v in self.settled().chain() if v.is_stale}
         outcome, reason = self._outcome(position)
@@ -297,6 +319,8 @@ class Timeline:
             return Outcome.NOTHING_RENDERED_AFTER, "the segment after it is not rendered yet"
         if handover.given == handover.taken:
             return Outcome.EQUAL_BYTES, f"it ends on the very frame that segment {position + 1} was rendered from"
+        if self.is_joined(position):
+            return Outcome.JOINED, f"its boundary with segment {position + 1} was repaired, and joins"
         if self.alike(handover.given, handover.taken):
             return Outcome.PERCEPTUALLY_EQUAL, (
                 f"its last frame looks like the one that segment {position + 1} was rendered from, within the limit"
@@ -305,14 +329,12 @@ class Timeline:
 
     def _kept(self, version: Version) -> "Timeline":
         """A version that was just protected is not overwritten by what was asked for before."""
-        kept = {
-            v.id: replace(v, may_overwrite=False) if v.is_awaited and v.position == version.position else v
-            for v in self.versions.values()
-        }
-        return Timeline(kept | {version.id: version}, self.alike)
+        asked = (v for v in self.versions.values() if v.position == version.position)
+        kept = (replace(v, may_overwrite=False) for v in asked if v.is_awaited or v.is_candidate)
+        return self.with_versions(*kept, version)
 
-    def _with(self, version: Version) -> "Timeline":
-        return Timeline({**self.versions, version.id: version}, self.alike)
+    def with_versions(self, *versions: Version) -> "Timeline":
+        return replace(self, versions={**self.versions, **{version.id: version for version in versions}})
 
     def _refuse_unless_current(self, version: Version) -> None:
         if not version.is_current:
@@ -325,7 +347,7 @@ def _held(reason: str) -> Activation:
     return Activation(outcome=Outcome.HELD, reason=reason)
 
 
-def _refuse_protected(version: Version, *, named: frozenset[int], unlocking: frozenset[int]) -> None:
+def refuse_protected(version: Version, *, named: frozenset[int], unlocking: frozenset[int]) -> None:
     if version.is_locked and version.id not in unlocking:
         raise Conflict(f"segment {version.id} is locked; unlock it, or name it in overwrite")
     if version.review is Review.APPROVED and version.id not in named:

@@ -313,7 +313,10 @@ def generated_event(scene: Scene, segment: Segment) -> SegmentGenerated:
         previous_clip_sha256=segment.previous_clip_sha256,
         baseline_clip_sha256=segment.baseline_clip_sha256,
         expected=ClipExpectation(
-            width=parameters.width, height=parameters.height, frames=parameters.frames, fps=parameters.fps
+            width=parameters.width,
+            height=parameters.height,
+            frames=None if parameters.frames is None else parameters.frames - segment.dropped_frames,
+            fps=parameters.fps,
         ),
         parameters=parameters,
         assets=tuple(LockedAsset.model_validate(asset) for asset in scene.assets),
@@ -324,5 +327,6 @@ def generated_event(scene: Scene, segment: Segment) -> SegmentGenerated:
         server=segment.server,
         queued_seconds=segment.queued_seconds,
         render_seconds=segment.render_seconds,
+        repair_id=segment.repair_id,
         generated_at=segment.generated_at,
     )

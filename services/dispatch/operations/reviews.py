@@ -81,6 +81,8 @@ class ReviewOperations:
             scene = await self._store.lock_scene_of_segment(tx, event.segment_id)
             score = score_of(event)
             saved = await self._store.save_score(tx, event.segment_id, score, clip_sha256=event.clip_sha256)
+            if saved and scene is not None:
+                await self._store.wake_repairs(tx, scene.id, self._now())
             if saved and scene is not None and scene.hold is not None:
                 await self._gates.settle(tx, scene.id)
         self._new_work()

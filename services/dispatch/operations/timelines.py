@@ -2,6 +2,7 @@
 
 from collections.abc import Awaitable, Callable
 from typing import Any
+from uuid import UUID
 
 from services.dispatch.domain.scenes import Json, Scene, Segment
 from services.dispatch.domain.timeline import Activation, Handover, Timeline, Version
@@ -32,12 +33,14 @@ class Timelines:
         """`arriving`: a last frame that no version has yet and one is about to get."""
         versions = await self._store.versions_in(tx, scene_id)
         frames = _frames(versions) if arriving is None else [*_frames(versions), arriving]
-        return Timeline.of(versions, self._alike(await self._store.comparisons_in(tx, frames)))
+        known = await self._store.comparisons_in(tx, frames)
+        return Timeline.of(versions, self._alike(known), await self._store.joined_in(tx, scene_id))
 
     async def now(self, scene_id: int) -> Timeline:
         """As it is at this moment, without the lock: to show, not to decide by."""
         versions = await self._store.versions_now(scene_id)
-        return Timeline.of(versions, self._alike(await self._store.comparisons_now(_frames(versions))))
+        known = await self._store.comparisons_now(_frames(versions))
+        return Timeline.of(versions, self._alike(known), await self._store.joined_now(scene_id))
 
     def _alike(self, known: Comparisons) -> Callable[[str, str], bool]:
         return lambda given, taken: known.get(frozenset((given, taken)), -1.0) >= self._ssim_limit
@@ -71,13 +74,21 @@ class Timelines:
             await self._store.save_version(tx, version, _causes(version, after, known), revision)
         if _current_ids(before) != _current_ids(after):
             await self._store.show_seams(tx, scene.id)
+            await self._store.wake_repairs(tx, scene.id, self._now())
         await self._say_staled(tx, scene, before, after, revision)
         return revision
 
     async def say_activated(
-        self, tx: Transaction, segment: Segment, activation: Activation, reason: ActivationReason, revision: int
+        self,
+        tx: Transaction,
+        segment: Segment,
+        activation: Activation,
+        reason: ActivationReason,
+        revision: int,
+        *,
+        repair_id: UUID | None = None,
     ) -> None:
-        """The version's own record of what it caused, and the event."""
+        """The version's own record of what it caused, and the event. `repair_id`: of what was accepted or undone."""
         assert segment.clip is not None  # only what was rendered can be current
         if segment.regeneration_count > 0 or reason is ActivationReason.REVERTED:
             await self.record(tx, segment.id, activation)
@@ -92,6 +103,7 @@ class Timelines:
                 ),
                 clip_sha256=segment.clip.sha256,
                 reason=reason,
+                repair_id=repair_id,
                 sequence=revision,
             )
         )

@@ -4,6 +4,7 @@ from services.dispatch.store.facts import FactStore
 from services.dispatch.store.fitness import FitnessStore
 from services.dispatch.store.jobs import JobStore
 from services.dispatch.store.queue import QueueStore
+from services.dispatch.store.repairs import RepairStore
 from services.dispatch.store.scenes import SceneStore
 from services.dispatch.store.score_gates import ScoreGateStore
 from services.dispatch.store.seams import SeamStore
@@ -27,5 +28,6 @@ class Store(
     FitnessStore,
     SeamStore,
     UsageStore,
+    RepairStore,
 ):
     """One object for the whole schema; its statements are grouped by what they are about."""

@@ -26,9 +26,12 @@ class ScoreGateStore(BaseStore):
         )
 
     async def versions_at(self, tx: Transaction, scene_id: int, position: int) -> list[Segment]:
-        """Every version of one position, oldest first."""
+        """Every version of one position that is or was current, or may be, oldest first."""
         rows = await tx.connection.fetch(
-            "SELECT * FROM segments WHERE scene_id = $1 AND position = $2 ORDER BY regeneration_count",
+            """
+            SELECT * FROM segments WHERE scene_id = $1 AND position = $2 AND NOT is_candidate
+            ORDER BY regeneration_count
+            """,
             scene_id,
             position,
         )

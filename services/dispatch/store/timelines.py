@@ -13,7 +13,7 @@ from shared.postgres import Transaction
 
 VERSIONS = """
     SELECT id, position, regeneration_count, previous_segment_id, is_current, state, seed_image_sha256,
-        last_frame_sha256, review, is_locked, may_overwrite, accepted_handovers, stale_causes
+        last_frame_sha256, review, is_locked, may_overwrite, is_candidate, accepted_handovers, stale_causes
     FROM segments WHERE scene_id = $1 ORDER BY id
 """
 
@@ -83,7 +83,8 @@ class TimelineStore(BaseStore):
             """
             UPDATE segments
             SET is_current = $2, is_locked = $3, may_overwrite = $4, accepted_handovers = $5, is_stale = $6,
-                stale_revision = CASE WHEN stale_causes = $7 THEN stale_revision ELSE $8 END, stale_causes = $7
+                stale_revision = CASE WHEN stale_causes = $7 THEN stale_revision ELSE $8 END, stale_causes = $7,
+                is_candidate = $9
             WHERE id = $1
             """,
             version.id,
@@ -94,6 +95,7 @@ class TimelineStore(BaseStore):
             version.is_stale,
             list(causes),
             revision,
+            version.is_candidate,
         )
 
     async def save_activation(self, tx: Transaction, segment_id: int, activation: Json) -> None:
@@ -133,9 +135,13 @@ class TimelineStore(BaseStore):
         return segment_id
 
     async def render_seconds(self, scene_id: int) -> dict[int, float]:
-        """Recorded time per version that has a clip."""
+        """Recorded time per version that has a clip; of a repaired one, that of the render that it was made from."""
         rows = await self._database.fetch(
-            "SELECT id, render_seconds FROM segments WHERE scene_id = $1 AND render_seconds IS NOT NULL", scene_id
+            """
+            SELECT id, max(render_seconds) OVER (PARTITION BY job_id) AS render_seconds
+            FROM segments WHERE scene_id = $1 AND render_seconds IS NOT NULL
+            """,
+            scene_id,
         )
         return {row["id"]: row["render_seconds"] for row in rows}
 
@@ -190,6 +196,7 @@ def _version(row: Any) -> Version:
         review=Review(row["review"]),
         is_locked=row["is_locked"],
         may_overwrite=row["may_overwrite"],
+        is_candidate=row["is_candidate"],
         accepted=frozenset(_handover(entry) for entry in row["accepted_handovers"]),
         causes=tuple(sorted(_handover(entry) for entry in row["stale_causes"])),
     )

@@ -89,6 +89,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/segments/{segment_id}/unlock", POST, Owner.DISPATCH),
     Route("/api/segments/{segment_id}/cascade", COLLECTION, Owner.DISPATCH),
     Route("/api/cascades/{cascade_id}", GET, Owner.DISPATCH),
+    Route("/api/boundary-repairs/{repair_id}/undo", POST, Owner.DISPATCH),
     Route("/api/jobs", GET, Owner.DISPATCH),
     Route("/api/jobs/{job_id}", GET, Owner.DISPATCH),
     Route("/api/asset-versions/{version_id}/fitness", GET, Owner.DISPATCH),
