@@ -21,7 +21,17 @@ SERVERS, REFERENCES, SEGMENTS = 4, 5, 3
 LIMIT = 1.15
 SMALL = {"width": 128, "height": 128, "frames": 8, "fps": 8, "steps": 2, "cfg": 6.0, "prompt": "Ada at dawn"}
 RESULT = Path(__file__).with_name("results") / "orchestration.json"
-PROCESSES = ("kafka", "kafka_controller", "standin", "catalog", "dispatch", "scoring", "regression", "studio")
+PROCESSES = (
+    "kafka",
+    "kafka_controller",
+    "standin",
+    "catalog",
+    "dispatch",
+    "scoring",
+    "smoothing",
+    "regression",
+    "studio",
+)
 
 
 def main() -> None:

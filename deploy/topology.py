@@ -93,12 +93,14 @@ SERVICES = (
     ),
     Service(name="scoring", port=8403, secrets=_VERIFIES),
     Service(name="regression", port=8404, secrets=_VERIFIES),
+    Service(name="smoothing", port=8405, secrets=_VERIFIES),
     Service(
         name="studio",
         port=8400,
         secrets={**_VERIFIES, "STUDIO_MEDIA_SECRET_FILE": MEDIA_SECRET},
         extra=lambda site: {
-            f"STUDIO_{name.upper()}_URL": site.url(name) for name in ("catalog", "dispatch", "scoring", "regression")
+            f"STUDIO_{name.upper()}_URL": site.url(name)
+            for name in ("catalog", "dispatch", "scoring", "regression", "smoothing")
         },
         public=True,
     ),

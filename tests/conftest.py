@@ -130,6 +130,7 @@ STACK_PROCESSES = (
     "dispatch",
     "scoring",
     "regression",
+    "smoothing",
     "studio",
 )
 

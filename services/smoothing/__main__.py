@@ -1,3 +1,3 @@
-from services.smoothing.commands import main
+from services.smoothing.main import main
 
-raise SystemExit(main())
+main()

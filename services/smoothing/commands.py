@@ -1,8 +1,8 @@
 """The commands `boundary` and `smooth`: as functions that return plain data, and as a command line.
 
-    python -m services.smoothing boundary PREVIOUS NEXT [--after LATER] [--window N] [--series] [--json]
-    python -m services.smoothing smooth PREVIOUS NEXT --method blend|reextract --out DIR [--frames K] [--json]
-    python -m services.smoothing fields
+    python -m services.smoothing.commands boundary PREVIOUS NEXT [--after LATER] [--window N] [--series] [--json]
+    python -m services.smoothing.commands smooth PREVIOUS NEXT --method blend|reextract --out DIR [--frames K] [--json]
+    python -m services.smoothing.commands fields
 
 A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG files. Exit code 0: measured (whatever the verdict), or
 repaired; 1: the repair was refused; 2: bad input, one line on stderr.
@@ -169,7 +169,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.smoothing", description="Seams between clips.")
+    parser = argparse.ArgumentParser(prog="python -m services.smoothing.commands", description="Seams between clips.")
     commands = parser.add_subparsers(dest="command", required=True)
     look = commands.add_parser("boundary", help="can the cut from one clip to the next be seen?")
     _pair(look)
@@ -263,3 +263,6 @@ def _repair_lines(report: dict[str, Any]) -> list[str]:
 
 
 __all__ = ["FIELDS", "METHODS", "Repair", "boundary", "described_seam", "main", "smoothed"]
+
+if __name__ == "__main__":
+    raise SystemExit(main())

@@ -14,6 +14,7 @@ class Settings(ServiceSettings):
     dispatch_url: str = Field(default="http://127.0.0.1:8402", validation_alias="STUDIO_DISPATCH_URL")
     scoring_url: str = Field(default="http://127.0.0.1:8403", validation_alias="STUDIO_SCORING_URL")
     regression_url: str = Field(default="http://127.0.0.1:8404", validation_alias="STUDIO_REGRESSION_URL")
+    smoothing_url: str = Field(default="http://127.0.0.1:8405", validation_alias="STUDIO_SMOOTHING_URL")
     media_secret_file: Path = Field(
         validation_alias="STUDIO_MEDIA_SECRET_FILE", description="at least 32 bytes; signs links to media"
     )
@@ -40,4 +41,5 @@ class Settings(ServiceSettings):
             Owner.DISPATCH: self.dispatch_url,
             Owner.SCORING: self.scoring_url,
             Owner.REGRESSION: self.regression_url,
+            Owner.SMOOTHING: self.smoothing_url,
         }

@@ -30,7 +30,7 @@ from shared.contracts.token import TokenRevoked
 
 E = TypeVar("E", bound=Event)
 
-SERVICES = ("catalog", "dispatch", "scoring", "regression", "studio")
+SERVICES = ("catalog", "dispatch", "scoring", "smoothing", "regression", "studio")
 
 MONTH = timedelta(days=30)
 HOUR = timedelta(hours=1)
@@ -63,7 +63,7 @@ PROJECT_DELETED = Topic(
     name="project.deleted",
     event=ProjectDeleted,
     producers=("catalog",),
-    consumers=("dispatch", "scoring", "regression"),
+    consumers=("dispatch", "scoring", "smoothing", "regression"),
     description="a project and all in it is gone",
 )
 
@@ -80,7 +80,7 @@ CHARACTER_DELETED = Topic(
     name="character.deleted",
     event=CharacterDeleted,
     producers=("catalog",),
-    consumers=("dispatch", "scoring", "regression"),
+    consumers=("dispatch", "scoring", "smoothing", "regression"),
     description="a character is gone, its face data too",
 )
 
@@ -97,7 +97,7 @@ SCENE_TYPE_DELETED = Topic(
     name="scene_type.deleted",
     event=SceneTypeDeleted,
     producers=("catalog",),
-    consumers=("dispatch", "scoring", "regression"),
+    consumers=("dispatch", "scoring", "smoothing", "regression"),
     description="a scene type is gone",
 )
 
@@ -179,7 +179,7 @@ SCENE_DELETED = Topic(
     name="scene.deleted",
     event=SceneDeleted,
     producers=("dispatch",),
-    consumers=("scoring", "regression"),
+    consumers=("scoring", "smoothing", "regression"),
     description="a scene is gone",
 )
 
@@ -187,7 +187,7 @@ SEGMENT_GENERATED = Topic(
     name="segment.generated",
     event=SegmentGenerated,
     producers=("dispatch",),
-    consumers=("scoring", "regression"),
+    consumers=("scoring", "smoothing", "regression"),
     description="a clip is decoded and stored",
 )
 
@@ -203,7 +203,7 @@ SEGMENT_ACTIVATED = Topic(
     name="segment.activated",
     event=SegmentActivated,
     producers=("dispatch",),
-    consumers=("scoring",),
+    consumers=("scoring", "smoothing"),
     description="another version of a position is current",
 )
 

@@ -32,6 +32,7 @@ PLANTED = {
     "settings-plain": ("services/studio/settings", "services.studio.store"),
     "light-services-carry-no-decoder": ("services/studio/web", "cv2"),
     "dispatch-carries-no-models": ("services/dispatch/adapters", "onnxruntime"),
+    "smoothing-carries-no-models": ("services/smoothing/workers", "onnxruntime"),
     "one-way-to-postgres-and-kafka": ("shared/contracts/base", "aiokafka"),
 }
 """Contract to the room that breaks it and what that room imports."""

@@ -10,6 +10,7 @@ from services.dispatch.api import build_router as dispatch_router
 from services.regression.api import references_router, runs_router
 from services.regression.api.views import ReportView
 from services.scoring.api import build_router as scoring_router
+from services.smoothing.api import build_router as smoothing_router
 from services.studio.domain.openapi import merged
 from services.studio.domain.routes import ROUTES, Owner, owns
 from tests.support.studio import degraded_report, openapi
@@ -50,6 +51,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING, identity_backend="face-region"
             )
         ],
+        Owner.SMOOTHING: [smoothing_router(reads=NOTHING)],
         Owner.REGRESSION: [runs_router(NOTHING, NOTHING), references_router(NOTHING, NOTHING)],
     }
 

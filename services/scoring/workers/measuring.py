@@ -10,9 +10,9 @@ from services.scoring.domain import Job, Question, unmeasurable
 from services.scoring.operations import MeasuringOperations
 from services.scoring.workers.measurement import MeasurementRequest
 from services.scoring.workers.messages import Answered
-from services.scoring.workers.pool import MeasuringBrokeOffError
 from shared.media import MediaChanged, MediaMissing
 from shared.postgres.errors import is_transient
+from shared.processes import BrokeOffError
 
 
 class Media(Protocol):
@@ -39,7 +39,7 @@ class MeasuringWorker:
         try:
             async with self._kept(job):
                 answered = await self._measured(job.question, job)
-        except MeasuringBrokeOffError as error:
+        except BrokeOffError as error:
             await self._operations.crashed(job, str(error))
         except asyncio.CancelledError:
             raise

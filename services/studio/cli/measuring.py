@@ -12,8 +12,8 @@ PROGRAMS = {
     "score": ("services.scoring.commands", "How good is a clip? Files on this machine, no server needed."),
     "compare": ("services.scoring.commands", "How far is a clip from another one, frame by frame?"),
     "identity": ("services.scoring.commands", "Do two pictures show the same person? --status: what compares them."),
-    "boundary": ("services.smoothing", "Can the cut from one clip to the next be seen?"),
-    "smooth": ("services.smoothing", "Try to repair that cut, into new files."),
+    "boundary": ("services.smoothing.commands", "Can the cut from one clip to the next be seen?"),
+    "smooth": ("services.smoothing.commands", "Try to repair that cut, into new files."),
 }
 """The module that is run for each command, and its line in `rushes --help`; the module explains its own options."""
 

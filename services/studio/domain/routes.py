@@ -13,6 +13,7 @@ class Owner(StrEnum):
     DISPATCH = "dispatch"
     SCORING = "scoring"
     REGRESSION = "regression"
+    SMOOTHING = "smoothing"
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/segments/{segment_id}/scores", GET, Owner.SCORING),
     Route("/api/quality-gates", ("GET", "PUT"), Owner.SCORING),
     Route("/api/scoring/requests", POST, Owner.SCORING),
+    Route("/api/segments/{segment_id}/boundary-check", GET, Owner.SMOOTHING),
     Route("/api/regression/run", POST, Owner.REGRESSION),
     Route("/api/regression/runs", GET, Owner.REGRESSION),
     Route("/api/regression/runs/{run_id}", GET, Owner.REGRESSION),

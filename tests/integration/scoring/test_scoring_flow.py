@@ -7,7 +7,6 @@ from prometheus_client import REGISTRY
 
 from services.scoring import domain
 from services.scoring.workers.measurement import MeasurementRequest
-from services.scoring.workers.pool import MeasuringBrokeOffError
 from shared.cause import Cause
 from shared.contracts.character import CharacterDeleted, CharacterUpdated
 from shared.contracts.project import ProjectDeleted
@@ -19,6 +18,7 @@ from shared.contracts.types import CharacterId, ProjectId, SceneId, SceneTypeId,
 from shared.errors import AlreadyHandled, NotYetKnown, TransientError
 from shared.media import MediaStore
 from shared.postgres import Database
+from shared.processes import BrokeOffError
 from tests.support.scoring import (
     METHOD,
     PlayedPool,
@@ -147,7 +147,7 @@ async def test_a_clip_that_kills_the_decoder_costs_three_attempts_and_gets_its_a
     scoring: Scoring, media: MediaStore, pool: PlayedPool
 ) -> None:
     def crash(request: MeasurementRequest) -> domain.Measurement:
-        raise MeasuringBrokeOffError("the measuring process died (signal 11)")
+        raise BrokeOffError("the measuring process died (signal 11)")
 
     pool.answer = crash
     await scoring.deliver(await stored(media))

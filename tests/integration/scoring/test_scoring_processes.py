@@ -16,7 +16,8 @@ from services.scoring.metrics import IDENTITY_FALLEN_BACK
 from services.scoring.workers.health import IdentityHealth
 from services.scoring.workers.measurement import MeasurementRequest, measure
 from services.scoring.workers.messages import Answered, answer_line, answer_of, failure_line, request_line, request_of
-from services.scoring.workers.pool import MeasuringBrokeOffError, MeasuringProcess, ProcessPool
+from services.scoring.workers.pool import MeasuringProcess, ProcessPool
+from shared.processes import BrokeOffError
 from tests.support.clips import camera, clip, photograph
 from tests.support.models import face_models
 
@@ -91,7 +92,7 @@ async def test_a_process_that_dies_over_a_request_says_how_and_the_next_one_is_f
         "if not once.exists():\n    once.touch(); sys.stdin.readline(); os.kill(os.getpid(), 11)\n" + ECHO_UNMEASURABLE
     )
     try:
-        with pytest.raises(MeasuringBrokeOffError, match="signal 11"):
+        with pytest.raises(BrokeOffError, match="signal 11"):
             await process.ask(request_, deadline_seconds=30)
         answer = await process.ask(request_, deadline_seconds=30)
         assert answer.measurement.not_measurable == "echo"
@@ -101,7 +102,7 @@ async def test_a_process_that_dies_over_a_request_says_how_and_the_next_one_is_f
 
 async def test_a_process_that_hangs_is_killed_at_the_deadline(request_: MeasurementRequest) -> None:
     process = played("import time\ntime.sleep(600)")
-    with pytest.raises(MeasuringBrokeOffError, match=r"no answer within 0\.5 s"):
+    with pytest.raises(BrokeOffError, match=r"no answer within 0\.5 s"):
         await process.ask(request_, deadline_seconds=0.5)
     assert process._process is None
 
@@ -109,7 +110,7 @@ async def test_a_process_that_hangs_is_killed_at_the_deadline(request_: Measurem
 async def test_a_failure_that_the_process_reports_is_the_reason(request_: MeasurementRequest) -> None:
     script = 'import sys\nsys.stdin.readline()\nprint(\'{"failure": "measuring needed more memory"}\', flush=True)'
     process = played(script)
-    with pytest.raises(MeasuringBrokeOffError, match="more memory"):
+    with pytest.raises(BrokeOffError, match="more memory"):
         await process.ask(request_, deadline_seconds=30)
     await process.stop()
 

@@ -1,9 +1,10 @@
 """What makes a seam visible, what to do about it, and when a repair is one."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from statistics import median
+from typing import Any
 
 
 class Verdict(StrEnum):
@@ -156,6 +157,15 @@ class Seam:
         return Kind.APPEARANCE if worst.appearance_levels > 0.5 * worst.levels else Kind.MOTION
 
 
+def plain(seam: Seam) -> dict[str, Any]:
+    """As plain data, for a row or a line; `seam_of` reads it."""
+    return asdict(seam)
+
+
+def seam_of(fields: Mapping[str, Any]) -> Seam:
+    return Seam(**{**fields, "steps": tuple(StepReading(**step) for step in fields["steps"])})
+
+
 def limit_levels(steps: Sequence[StepReading], thresholds: Thresholds) -> float:
     """From which surprise on a step is seen in this clip. The cut does not count towards what is usual."""
     usual = [step for step in steps if step.offset != 0] or list(steps)
@@ -164,6 +174,11 @@ def limit_levels(steps: Sequence[StepReading], thresholds: Thresholds) -> float:
         + thresholds.per_typical * median(step.levels for step in usual)
         + thresholds.per_change * median(step.change_levels for step in usual)
     )
+
+
+def under(seam: Seam, thresholds: Thresholds) -> Seam:
+    """The same measurement against the limit that these thresholds give: what was measured does not depend on them."""
+    return replace(seam, limit_levels=limit_levels(seam.steps, thresholds))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -179,6 +194,11 @@ def judge(seam: Seam, thresholds: Thresholds = DEFAULT_THRESHOLDS) -> Judgement:
     verdict = max(window, cut, key=list(Verdict).index)
     recommendation = _recommendation(seam, verdict, thresholds)
     return Judgement(verdict=verdict, recommendation=recommendation, reason=_reason(seam, window, cut))
+
+
+def needs_smoothing(judgement: Judgement, *, accepted: bool) -> bool:
+    """Everybody sees it, and nobody has said that it may stay."""
+    return judgement.verdict is Verdict.RED and not accepted
 
 
 def _window_verdict(seam: Seam, thresholds: Thresholds) -> Verdict:

@@ -1,0 +1,69 @@
+"""What dispatch and catalog say of segments and of what they belong to."""
+
+from collections.abc import Callable
+
+from services.smoothing import domain
+from services.smoothing.store import CheckStore, SeamStore, SegmentStore, ThresholdStore
+from shared.cause import Cause
+from shared.errors import NotYetKnown
+from shared.postgres import Transaction
+
+
+class SegmentOperations:
+    """`wake` is called after a transaction that left work."""
+
+    def __init__(
+        self,
+        *,
+        segments: SegmentStore,
+        seams: SeamStore,
+        checks: CheckStore,
+        thresholds: ThresholdStore,
+        wake: Callable[[], None],
+    ) -> None:
+        self._segments = segments
+        self._seams = seams
+        self._checks = checks
+        self._thresholds = thresholds
+        self._wake = wake
+
+    async def receive(self, cause: Cause, segment: domain.Segment) -> None:
+        """Keep a copy. Known already, or of something deleted: nothing happens."""
+        async with self._segments.transaction(cause) as tx:
+            if not await self._segments.is_deleted(tx, segment.belongs_to()):
+                await self._segments.insert(tx, segment)
+
+    async def activate(self, cause: Cause, segment_id: domain.SegmentId, *, scene_id: int, sequence: int) -> None:
+        """The version meets its neighbours: what is not known of that is to be measured, and all of it to be said.
+
+        Raises NotYetKnown for a segment that may still come.
+        """
+        async with self._segments.transaction(cause) as tx:
+            await self._segments.lock_scene(tx, scene_id)
+            segment = await self._segments.find(segment_id, tx=tx)
+            if segment is None:
+                if await self._segments.is_deleted(tx, ((domain.Deletable.SCENE, scene_id),)):
+                    return
+                raise NotYetKnown(f"segment:{segment_id}")
+            if not segment.is_seamed or not await self._segments.activate(tx, segment, sequence=sequence):
+                return
+            await self._meet_neighbours(tx, segment)
+        self._wake()
+
+    async def _meet_neighbours(self, tx: Transaction, segment: domain.Segment) -> None:
+        before = await self._segments.current(segment.scene_id, segment.position - 1, tx=tx)
+        after = await self._segments.current(segment.scene_id, segment.position + 1, tx=tx)
+        for previous, following in ((before, segment), (segment, after)):
+            if previous is not None and following is not None:
+                pair = domain.Pair(previous_clip_sha256=previous.clip_sha256, next_clip_sha256=following.clip_sha256)
+                check_id = await self._checks.ask(tx, pair)
+                await self._seams.meet(tx, previous, following, check_id, correlation_id=tx.cause.correlation_id)
+
+    async def forget(self, cause: Cause, kind: domain.Deletable, thing_id: int) -> None:
+        """Something is gone: its seams, limits and queued work go too, and nothing of it comes back."""
+        async with self._segments.transaction(cause) as tx:
+            await self._segments.bury(tx, kind, thing_id)
+            await self._segments.delete_of(tx, kind, thing_id)
+            if kind is domain.Deletable.PROJECT:
+                await self._thresholds.delete_of(tx, thing_id)
+            await self._checks.forget_unasked(tx)

@@ -1,0 +1,83 @@
+"""The whole service on a real broker, a real database, real clips and its own measuring processes."""
+
+import asyncio
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+
+from services.smoothing.main import build
+from services.smoothing.settings import Settings
+from shared.contracts import topics
+from shared.contracts.base import Event
+from shared.contracts.boundary import BoundaryChecked
+from shared.ids import uuid7
+from shared.kafka.topics import create_topics
+from shared.media import MediaStore
+from tests.support.clips import camera, clip, photograph
+from tests.support.smoothing import activated, generated
+
+DEADLINE_SECONDS = 90
+
+
+async def say(producer: AIOKafkaProducer, prefix: str, event: Event) -> None:
+    topic = topics.topic_of(event)
+    headers = {"ce_id": str(uuid7()), "ce_type": topic.name, "ce_source": "/test", "ce_specversion": "1.0"}
+    await producer.send_and_wait(
+        prefix + topic.name,
+        key=event.key.encode(),
+        value=orjson.dumps(event.model_dump(mode="json")),
+        headers=[(name, text.encode()) for name, text in headers.items()],
+    )
+
+
+async def heard(listener: AIOKafkaConsumer, number: int) -> dict[int, BoundaryChecked]:
+    """By the position of the later side."""
+    found: dict[int, BoundaryChecked] = {}
+    async with asyncio.timeout(DEADLINE_SECONDS):
+        while len(found) < number:
+            checked = BoundaryChecked.model_validate_json((await listener.getone()).value)
+            found[checked.next.position] = checked
+    return found
+
+
+async def test_real_clips_come_back_as_judged_seams_whatever_comes_first(
+    settings_of: Callable[..., dict[str, Any]],
+    kafka_bootstrap: str,
+    topic_prefix: str,
+    media: MediaStore,
+    tmp_path: Path,
+) -> None:
+    frames = list(camera(photograph("astronaut"), frames=48))
+    darker = [(frame * 0.8).astype("uint8") for frame in frames[32:]]
+    shas = []
+    for number, part in enumerate((frames[:16], frames[16:32], darker)):
+        shas.append(await media.put_file(clip(tmp_path / f"{number}.mp4", iter(part))))
+    segments = [generated(position=number, clip_sha256=sha) for number, sha in enumerate(shas, 1)]
+    segments.append(generated(position=4, segment_count=4, clip_sha256=await media.put_bytes(b"not a video")))
+
+    await create_topics(bootstrap=kafka_bootstrap, prefix=topic_prefix)
+    chassis = build(Settings(**settings_of("smoothing", kafka_bootstrap=kafka_bootstrap)))
+    listener = AIOKafkaConsumer(
+        topic_prefix + topics.BOUNDARY_CHECKED.name, bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest"
+    )
+    await listener.start()
+    try:
+        async with (
+            AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer,
+            chassis.app.router.lifespan_context(chassis.app),
+        ):
+            for number, segment in enumerate(segments, 1):
+                await say(producer, topic_prefix, activated(segment, number))
+            for segment in [*segments, *segments]:
+                await say(producer, topic_prefix, segment)
+            seams = await heard(listener, 3)
+    finally:
+        await listener.stop()
+
+    assert (seams[2].verdict, seams[3].verdict) == ("green", "red")
+    assert seams[3].reading is not None and seams[3].reading.luminance_step < -0.02
+    assert (seams[4].status, seams[4].verdict) == ("not_measurable", None)
+    assert seams[4].not_measurable is not None and "not a readable" in seams[4].not_measurable

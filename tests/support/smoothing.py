@@ -1,0 +1,203 @@
+"""Smoothing on a real database, with its Kafka side called by hand and its measuring process real or played."""
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from itertools import count
+from typing import Any
+
+from services.smoothing import domain
+from services.smoothing.handlers import Handlers
+from services.smoothing.operations import CheckOperations, ReadOperations, SegmentOperations
+from services.smoothing.store import CheckStore, SeamStore, SegmentStore, ThresholdStore
+from services.smoothing.workers.measuring import MeasuringWorker, Pool
+from services.smoothing.workers.messages import Checked, CheckRequest
+from shared.cause import Cause
+from shared.contracts import topics
+from shared.contracts.base import Event
+from shared.contracts.segment import SegmentActivated, SegmentGenerated
+from shared.ids import uuid7
+from shared.media import MediaStore
+from shared.postgres import Database
+
+_numbers = count(1)
+
+
+def sha(number: int) -> str:
+    return f"{number:064x}"
+
+
+def delivered(event: Event) -> Cause:
+    """The cause of a first delivery."""
+    return Cause(
+        correlation_id=uuid7(),
+        actor="service:test",
+        event_id=uuid7(),
+        topic=topics.topic_of(event).name,
+        establishes=event.establishes(),
+    )
+
+
+def a_seam(levels: float = 1.0, *, ssim: float = 0.97) -> domain.Seam:
+    """Twelve usual steps around a cut of these levels, under the default limits."""
+    steps = tuple(
+        domain.StepReading(
+            offset=offset,
+            levels=levels if offset == 0 else 1.0,
+            appearance_levels=levels if offset == 0 else 1.0,
+            change_levels=2.0,
+            ssim=ssim if offset == 0 else 0.97,
+            expected_ssim=ssim if offset == 0 else 0.97,
+        )
+        for offset in range(-6, 7)
+    )
+    return domain.Seam(
+        steps=steps,
+        limit_levels=domain.limit_levels(steps, domain.DEFAULT_THRESHOLDS),
+        luminance_step=0.01,
+        contrast_step=0.0,
+        saturation_step=-0.02,
+        repeats_handover=False,
+    )
+
+
+GREEN, RED = a_seam(), a_seam(20.0, ssim=0.6)
+
+
+def generated(*, position: int = 1, **changes: Any) -> SegmentGenerated:
+    """A segment of scene 50, unless told otherwise; ids by hand make it a second event for the same thing."""
+    number = next(_numbers)
+    fields: dict[str, Any] = {
+        "scene_id": 50,
+        "segment_id": 5000 + number,
+        "position": position,
+        "segment_count": 3,
+        "version": 1,
+        "project_id": 1,
+        "character_id": 2,
+        "scene_type_id": 3,
+        "purpose": "scene",
+        "tier": "draft",
+        "request_id": None,
+        "last_frame_sha256": sha(1),
+        "seed_image_sha256": sha(2),
+        "source_image_sha256": sha(2),
+        "previous_clip_sha256": None,
+        "baseline_clip_sha256": None,
+        "expected": {"width": 160, "height": 160, "frames": 16, "fps": 16},
+        "parameters": {"seed": 1},
+        "assets": [],
+        "environment": {"engine": "test"},
+        "job_id": number,
+        "attempt": 1,
+        "prompt_id": uuid7(),
+        "server": "test",
+        "queued_seconds": 0,
+        "render_seconds": 1,
+        "generated_at": datetime(2026, 1, 1, tzinfo=UTC),
+    } | changes
+    fields["clip"] = {
+        "sha256": changes.get("clip_sha256", sha(10_000 + number)),
+        "size_bytes": 1,
+        "frame_digest": sha(3),
+        "width": 160,
+        "height": 160,
+        "frames": 16,
+        "fps": 16,
+        "duration_seconds": 1.0,
+    }
+    return SegmentGenerated.model_validate(fields)
+
+
+def activated(segment: SegmentGenerated, sequence: int, **changes: Any) -> SegmentActivated:
+    fields: dict[str, Any] = {
+        "scene_id": segment.scene_id,
+        "segment_id": segment.segment_id,
+        "position": segment.position,
+        "version": segment.version,
+        "previous_segment_id": None,
+        "clip_sha256": segment.clip.sha256,
+        "reason": "generated",
+        "sequence": sequence,
+    }
+    return SegmentActivated.model_validate(fields | changes)
+
+
+@dataclass
+class PlayedPool:
+    """Answers at once with what it is told, and remembers what it was asked."""
+
+    answer: Callable[[CheckRequest], domain.Seam | str] = lambda request: GREEN
+    asked: list[CheckRequest] = field(default_factory=list)
+
+    async def ask(self, request: CheckRequest) -> Checked:
+        self.asked.append(request)
+        return Checked(found=self.answer(request), seconds=0.25)
+
+
+class Smoothing:
+    """The service without broker and HTTP: deliver events, let it work, see what it said."""
+
+    def __init__(self, database: Database, media: MediaStore, *, pool: Pool) -> None:
+        self.database = database
+        self.media = media
+        self.segments, self.seams = SegmentStore(database), SeamStore(database)
+        self.checks, self.thresholds = CheckStore(database), ThresholdStore(database)
+        self.woken = 0
+        self.checking = CheckOperations(
+            segments=self.segments,
+            seams=self.seams,
+            checks=self.checks,
+            thresholds=self.thresholds,
+            lease_seconds=30,
+            announce=lambda: None,
+        )
+        self.reads = ReadOperations(segments=self.segments, seams=self.seams, thresholds=self.thresholds)
+        self.handlers = Handlers(
+            SegmentOperations(
+                segments=self.segments,
+                seams=self.seams,
+                checks=self.checks,
+                thresholds=self.thresholds,
+                wake=self._wake,
+            )
+        )
+        self.worker = MeasuringWorker(operations=self.checking, media=media, pool=pool, lease_seconds=30)
+        self._seen = 0
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    async def deliver(self, *events: Event, cause: Cause | None = None) -> None:
+        for event in events:
+            name = topics.topic_of(event).name.replace(".", "_")
+            handler: Callable[[Any, Cause], Awaitable[None]] = getattr(self.handlers, name)
+            await handler(event, cause or delivered(event))
+
+    async def segment(self, *, sequence: int | None = None, clip: str = "", **changes: Any) -> SegmentGenerated:
+        """A segment whose clip is there (a played process does not look at it), current if a sequence is given."""
+        number = next(_numbers)
+        event = generated(clip_sha256=await self.media.put_bytes((clip or f"clip {number}").encode()), **changes)
+        await self.deliver(event)
+        if sequence is not None:
+            await self.deliver(activated(event, sequence))
+        return event
+
+    async def work(self) -> None:
+        """Until there is nothing to do."""
+        while await self.worker.step():
+            pass
+        while await self.checking.say_one():
+            pass
+
+    async def said(self) -> list[Event]:
+        """What was said since the last look."""
+        rows = await self.database.fetch(
+            "SELECT seq, type, payload FROM outbox WHERE seq > $1 ORDER BY seq", self._seen
+        )
+        self._seen = max([self._seen, *(row["seq"] for row in rows)])
+        return [topics.topic_named(row["type"]).event.model_validate(row["payload"]) for row in rows]
+
+    async def count(self, table: str) -> int:
+        number: int = await self.database.fetchval(f"SELECT count(*) FROM {table}")
+        return number
