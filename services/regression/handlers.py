@@ -48,7 +48,10 @@ class Handlers:
         await self._references.scene_type_deleted(event, cause)
 
     async def scene_configured(self, event: SceneConfigured, cause: Cause) -> None:
-        """A scene is planned once; a repetition, or a scene of something deleted, changes nothing."""
+        """Keep what the scene is made with now; references that were made of it stay as they were pinned.
+
+        Stale: an older sequence changes nothing. Of something deleted: nothing.
+        """
         await self._facts.scene_configured(event, cause)
 
     async def scene_deleted(self, event: SceneDeleted, cause: Cause) -> None:

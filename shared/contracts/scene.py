@@ -21,7 +21,11 @@ class PlannedSegment(Contract):
 
 
 class SceneConfigured(Event):
-    """A person's scene was planned: all that is needed to render it again. Not said for services' renders."""
+    """A person's scene was planned: all that is needed to render it again. Not said for services' renders.
+
+    Said again, as a whole and with a higher sequence, when a segment made with other parameters becomes current: a
+    promoted test shot, a regeneration, an earlier version.
+    """
 
     key_field: ClassVar[str] = "scene_id"
 

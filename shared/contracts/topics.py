@@ -172,7 +172,7 @@ SCENE_CONFIGURED = Topic(
     event=SceneConfigured,
     producers=("dispatch",),
     consumers=("regression",),
-    description="a scene was planned: all that is needed to render it again",
+    description="a scene was planned, or is made with something else now: all that is needed to render it again",
 )
 
 SCENE_DELETED = Topic(

@@ -17,6 +17,7 @@ from services.dispatch.domain.regeneration import (
 from services.dispatch.domain.scenes import Json, Scene, Segment
 from services.dispatch.domain.timeline import Activation, Timeline
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
+from services.dispatch.operations.plans import say_if_changed
 from services.dispatch.operations.replacements import Replacements
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
@@ -104,6 +105,10 @@ class RegenerationOperations:
             current = await self._store.segment_in(held.tx, target.id)
             assert current is not None
             await self._timelines.say_activated(held.tx, current, activation, ActivationReason.REVERTED, revision)
+            replaced = held.timeline.current(target.position)
+            assert replaced is not None  # every position has a current version from the start
+            parameters = current.requested_parameters
+            await say_if_changed(held.tx, self._store, held.scene, was=replaced.id, now=parameters, revision=revision)
             await self._gates.settle(held.tx, held.scene.id)
             reverted = await self._store.segment_in(held.tx, target.id)
         self._new_work()

@@ -6,6 +6,7 @@ from services.dispatch.domain.regeneration import CascadeState, CascadeStep, fir
 from services.dispatch.domain.scenes import Json, Render, Scene, Segment, SegmentState
 from services.dispatch.domain.timeline import Activation, Timeline
 from services.dispatch.operations.chains import Chains
+from services.dispatch.operations.plans import say_if_changed
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from services.dispatch.store.timelines import Cascade
@@ -80,6 +81,10 @@ class Replacements:
             saved = await self._store.segment_in(tx, segment.id)
             assert saved is not None
             await self._timelines.say_activated(tx, saved, activation, reason, revision)
+            before = timeline.current(segment.position)
+            if before is not None and before.id != segment.id:
+                parameters = saved.requested_parameters
+                await say_if_changed(tx, self._store, scene, was=before.id, now=parameters, revision=revision)
         else:
             await self._timelines.record(tx, segment.id, activation)
         if segment.cascade_id is not None:

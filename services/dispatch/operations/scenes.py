@@ -3,15 +3,15 @@
 from collections.abc import Callable
 
 from services.dispatch.domain.errors import Conflict, NotFound
-from services.dispatch.domain.scenes import Purpose, Scene, SceneDraft, SegmentPlan
+from services.dispatch.domain.scenes import Purpose, Scene, SceneDraft
 from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.planning import Facts, NewScene, Planner, locked
+from services.dispatch.operations.plans import say_planned
 from services.dispatch.store import Store
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
-from shared.contracts.scene import PlannedSegment, SceneConfigured, SceneDeleted
-from shared.contracts.types import CharacterId, LockedAsset, ProjectId, RenderParameters, SceneId, SceneTypeId
-from shared.contracts.types import Tier as WireTier
+from shared.contracts.scene import SceneDeleted
+from shared.contracts.types import SceneId
 from shared.postgres import Transaction
 
 __all__ = ["NewScene", "SceneOperations"]
@@ -40,7 +40,7 @@ class SceneOperations:
         async with self._store.transaction(cause) as tx:
             await self._planner.refuse_deleted(tx, draft)
             scene = await self._store.add_scene(tx, draft, plans)
-            await tx.emit(_configured(scene, plans))
+            await say_planned(tx, scene, [plan.parameters for plan in plans])
             first = (await self._store.chain(tx, scene.id))[0]
             await self._chains.queue(
                 tx,
@@ -103,21 +103,4 @@ def _draft_of(wish: NewScene, facts: Facts, cause: Cause) -> SceneDraft:
         correlation_id=cause.correlation_id,
         is_paused=wish.paused,
         score_gate=wish.score_gate,
-    )
-
-
-def _configured(scene: Scene, plans: list[SegmentPlan]) -> SceneConfigured:
-    return SceneConfigured(
-        scene_id=SceneId(scene.id),
-        project_id=ProjectId(scene.project_id),
-        character_id=CharacterId(scene.character_id),
-        scene_type_id=SceneTypeId(scene.scene_type_id),
-        name=scene.name,
-        tier=WireTier(scene.tier.value),
-        seed_image_sha256=scene.seed_image_sha256,
-        source_image_sha256=scene.source_image_sha256,
-        assets=tuple(LockedAsset.model_validate(asset) for asset in scene.assets),
-        segments=tuple(
-            PlannedSegment(position=p.position, parameters=RenderParameters.model_validate(p.parameters)) for p in plans
-        ),
     )

@@ -29,6 +29,7 @@ from services.dispatch.domain.timeline import Activation, Outcome
 from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.operations.planning import NewScene, Planner, locked, refuse_wrong_kinds
+from services.dispatch.operations.plans import say_changed
 from services.dispatch.operations.rendering import generated_event
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
@@ -235,6 +236,7 @@ class ShotOperations:
             tx, scene, first.id, render_seconds=shot.render_seconds or 0.0, now=now
         )
         revision = await self._timelines.save(tx, scene, before, await self._timelines.load(tx, scene.id))
+        await say_changed(tx, self._store, scene, revision)
         await self._timelines.say_activated(tx, adopted, PROMOTED, ActivationReason.GENERATED, revision)
         await self._gates.arrived(tx, scene, adopted)
         return first.id

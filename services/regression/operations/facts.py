@@ -71,6 +71,7 @@ class Facts:
                     assets=[asset.model_dump(mode="json") for asset in event.assets],
                     segments=[segment.model_dump(mode="json") for segment in event.segments],
                 ),
+                sequence=event.sequence,
             )
 
     async def asset_version_published(self, event: AssetVersionPublished, cause: Cause) -> None:

@@ -119,13 +119,16 @@ class FactStore(BaseStore):
         )
         return AssetRow(**row) if row else None
 
-    async def save_scene(self, tx: Transaction, scene: SceneRow) -> None:
+    async def save_scene(self, tx: Transaction, scene: SceneRow, *, sequence: int) -> None:
         await tx.connection.execute(
             """
             INSERT INTO scenes (id, project_id, character_id, scene_type_id, name, seed_image_sha256,
-                                source_image_sha256, assets, segments)
-            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
-            ON CONFLICT (id) DO NOTHING
+                                source_image_sha256, assets, segments, sequence)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+            ON CONFLICT (id) DO UPDATE
+            SET seed_image_sha256 = excluded.seed_image_sha256, assets = excluded.assets,
+                segments = excluded.segments, sequence = excluded.sequence
+            WHERE scenes.sequence < excluded.sequence
             """,
             scene.id,
             scene.project_id,
@@ -136,6 +139,7 @@ class FactStore(BaseStore):
             scene.source_image_sha256,
             scene.assets,
             scene.segments,
+            sequence,
         )
 
     async def scene(self, tx: Transaction, id: int) -> SceneRow | None:

@@ -170,6 +170,25 @@ async def test_a_new_clip_is_said_to_be_scored_and_to_be_current(studio: Studio,
     assert staled["became_stale"][0]["causes"][0]["segment_id"] == new["id"]
 
 
+async def test_what_the_scene_is_made_with_is_said_again_only_when_it_changed(
+    studio: Studio, dispatch: Dispatch
+) -> None:
+    async def plans() -> list[tuple[int, int]]:
+        """Sequence, and the seed of the second segment."""
+        events = await said(dispatch.database, "scene.configured")
+        return [(event["sequence"], event["segments"][1]["parameters"]["seed"]) for event in events]
+
+    await studio.render(2)
+    [(_, seed)] = await plans()
+    await studio.regenerate(2)
+    assert len(await plans()) == 1
+    await studio.regenerate(2, OTHER)
+    await studio.post(2, "revert")
+    sequences, seeds = zip(*await plans(), strict=True)
+    assert seeds == (seed, OTHER["seed"], seed)
+    assert list(sequences) == sorted(set(sequences))
+
+
 async def test_the_same_bytes_at_the_end_leave_the_rest_fresh_and_the_reason_is_kept(studio: Studio) -> None:
     await studio.render(3)
     again = await studio.regenerate(1)

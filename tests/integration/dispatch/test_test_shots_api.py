@@ -186,6 +186,12 @@ async def test_a_shot_that_does_not_fit_is_refused_with_the_differences_unless_s
     assert found["tier"] == ("draft", "full") and found["cfg"] == (3.5, 6.0)
     assert not (await client.get(f"/api/test-shots/{shot['id']}")).json()["is_promoted"]
     assert (await client.post(path, json=body | {"override": True})).status_code == 200
+    planned, changed = await said(dispatch.database, "scene.configured")
+    assert changed["sequence"] > planned["sequence"]
+    assert planned["segments"][0]["parameters"]["cfg"] == 6.0
+    assert changed["segments"][0]["parameters"] == shot["parameters"], "what repeats the scene repeats the shot"
+    assert changed["segments"][1:] == planned["segments"][1:]
+    assert {**changed, "segments": 0, "sequence": 0} == {**planned, "segments": 0, "sequence": 0}
 
 
 async def test_nothing_a_person_approved_is_replaced_even_if_somebody_insists(

@@ -289,6 +289,22 @@ async def test_a_scene_that_comes_after_its_deletion_stays_deleted(world: World,
     assert await world.database.fetchval("SELECT count(*) FROM scenes") == 0
 
 
+async def test_a_scene_that_is_made_with_something_else_is_pinned_as_it_is_made_now(world: World) -> None:
+    planned = scene_configured(101)
+    first = planned.segments[0]
+    other = first.model_copy(update={"parameters": first.parameters.model_copy(update={"cfg": 3.5})})
+    changed = planned.model_copy(
+        update={"segments": (other, *planned.segments[1:]), "seed_image_sha256": "b" * 64, "sequence": 4}
+    )
+    await world.scene(101)
+    await world.hear(changed)
+    await world.hear(planned.model_copy(update={"sequence": 3}))
+    await world.designate(101)
+    [request] = await Renderer(world).take()
+    assert [order.parameters.cfg for order in request.segments] == [3.5, None, None]
+    assert request.seed_image_sha256 == "b" * 64
+
+
 async def test_a_run_goes_on_with_the_references_that_are_left(world: World) -> None:
     await world.reference(101)
     kept = await world.reference(102)
