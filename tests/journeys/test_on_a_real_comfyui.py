@@ -9,6 +9,7 @@ import io
 import itertools
 import secrets
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -21,14 +22,25 @@ from shared.video.decode import examine
 from tests.support.disturbing import Disturber, adoption_problems
 from tests.support.infrastructure import free_port, short_home
 from tests.support.playing import Json, Player, photograph
-from tests.support.real_comfyui import WORKFLOWS, RealComfyUI, grain_as_mp4, missing, running_comfyui
+from tests.support.real_comfyui import (
+    FRAMES,
+    WORKFLOWS,
+    RealComfyUI,
+    flash_as_webp,
+    grain_as_mp4,
+    missing,
+    running_comfyui,
+)
 
 REASON = missing()
 pytestmark = [pytest.mark.skipif(REASON is not None, reason=REASON or ""), pytest.mark.timeout(900)]
 
-SLOW = "slow"
-BLURS = 14
-"""Some ten seconds on one core, in steps that an interrupt can act between."""
+SLOW, PICTURES = "slow", "pictures"
+BLURS = 8
+"""Some six seconds on two idle cores, in steps that an interrupt can act between."""
+
+PARAMETERS = {"prompt": "at dawn", "width": 512, "cfg": 6.0, "frames": FRAMES}
+"""Of the scene type. Most workflows bind none of it."""
 
 SIZES = {"Ada": (200, 152), "Bo": (161, 121)}
 """Of the characters' photographs: neither is a multiple of eight, and one is odd."""
@@ -61,10 +73,10 @@ class Place:
             )["id"]
         self.scene_type = self.player.post(
             "/api/scene-types",
-            {"project_id": project, "name": "walk", "segment_count": 3, "parameters": {"prompt": "at dawn"}},
+            {"project_id": project, "name": "walk", "segment_count": 3, "parameters": PARAMETERS},
         )["id"]
-        for workflow in (*WORKFLOWS.values(), grain_as_mp4(blurs=BLURS, side=256)):
-            kind = SLOW if workflow.name in self.workflows else workflow.name
+        slow, pictures = grain_as_mp4(blurs=BLURS, side=256), flash_as_webp(output="16")
+        for kind, workflow in {**WORKFLOWS, SLOW: slow, PICTURES: pictures}.items():
             self.workflows[kind] = self.player.post("/api/assets", {"kind": "workflow", "name": f"{name} {kind}"})["id"]
             version = {"graph": workflow.graph, "bindings": workflow.bindings}
             self.player.post(f"/api/assets/{self.workflows[kind]}/versions", version)
@@ -174,6 +186,25 @@ def test_three_segments_are_rendered_each_from_the_last_frame_of_the_one_before(
         assert (segment["clip"]["frames"], segment["clip"]["fps"]) == (workflow.frames, workflow.fps)
 
 
+def test_clips_of_every_form_are_scored(place: Place) -> None:
+    scenes = {name: place.start(name, segments=1, seed=7) for name in WORKFLOWS}
+    for name, scene in scenes.items():
+        place.finished(scene)
+        place.player.wait(f"the score of {name}", partial(_is_scored, place, scene))
+
+
+def _is_scored(place: Place, scene: int) -> bool:
+    (segment,) = place.scene(scene)["segments"]
+    return segment["gate_verdict"] is not None
+
+
+def test_an_output_that_is_no_clip_is_rendered_once_and_said_in_words(place: Place) -> None:
+    scene = place.start(PICTURES, segments=1)
+    place.player.wait("its end", lambda: place.scene(scene)["state"] == "failed")
+    assert ".png, which is no clip" in place.scene(scene)["state_reason"]
+    assert [attempt["state"] for attempt in place.attempts(scene)] == ["failed"]
+
+
 def test_what_a_segment_was_rendered_with_is_stored_with_it(place: Place) -> None:
     stats = place.server.ask("/system_stats")
     (segment,) = place.finished(place.start("grain", segments=1, seed=5))
@@ -199,9 +230,9 @@ def test_a_batch_of_every_character_and_workflow_renders_each_cell_once(place: P
     assert plan["skipped"] == []
     batch = f"/api/test-shots/batches/{plan['batch_id']}"
     done = place.player.wait("the batch", lambda: _ended(place.player.get(batch)))
-    assert (done["completed"], done["failed"]) == (6, 0)
+    assert (done["completed"], done["failed"]) == (len(plan["cells"]), 0)
     again = place.player.post("/api/test-shots/batch", body)
-    assert (again["cells"], len(again["skipped"])) == ([], 6)
+    assert (again["cells"], len(again["skipped"])) == ([], len(plan["cells"]))
 
 
 def _ended(batch: Json) -> Json | None:

@@ -266,6 +266,7 @@ class FakeRenderServer:
     cancelled: list[str] = field(default_factory=list)
     graphs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     clip_frames: int = 3
+    suffix: str = ".mp4"
     node_descriptions: Mapping[str, Any] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -319,7 +320,7 @@ class FakeRenderServer:
         error = self._history[found.entry["prompt"]]
         if error is not None:
             raise error
-        file = OutputFile(filename=f"{found.entry['prompt']}.mp4", subfolder="", type="output")
+        file = OutputFile(filename=f"{found.entry['prompt']}{self.suffix}", subfolder="", type="output")
         now = datetime.now(UTC)
         started = now - timedelta(seconds=self._rendered[found.entry["prompt"]])
         return RenderResult(files={node: (file,) for node in expected_nodes}, started_at=started, ended_at=now)
@@ -333,7 +334,7 @@ class FakeRenderServer:
         self._answer()
         if self.defect is not None:
             raise self.defect
-        if file.filename.removesuffix(".mp4") not in self._history:
+        if file.filename.removesuffix(self.suffix) not in self._history:
             raise RenderLost("it is gone")
         if self._clip is None:
             frames = (np.full((64, 64, 3), 40 * n, np.uint8) for n in range(self.clip_frames))

@@ -29,6 +29,9 @@ READY_WITHIN_S = 240.0
 
 LOOK_S = 0.05
 
+FRAMES = 6
+"""Where a workflow binds the number."""
+
 
 def missing() -> str | None:
     """Why no real server can be started here, or None."""
@@ -141,7 +144,6 @@ class Workflow:
     bindings: Json
     frames: int
     fps: float
-    suffix: str
 
     def node_classes(self) -> set[str]:
         return {node["class_type"] for node in self.graph.values()}
@@ -170,7 +172,7 @@ def grain_as_mp4(*, blurs: int = 0, side: int = 192) -> Workflow:
         "seed": {"node": "4", "input": "seed"},
         "video_output": {"node": "6"},
     }
-    return Workflow(name="grain", graph=graph, bindings=bindings, frames=8, fps=8.0, suffix=".mp4")
+    return Workflow(name="grain", graph=graph, bindings=bindings, frames=8, fps=8.0)
 
 
 def dissolve_as_webm() -> Workflow:
@@ -186,11 +188,11 @@ def dissolve_as_webm() -> Workflow:
         "save": _node("SaveWEBM", images=["long", 0], filename_prefix="ComfyUI", codec="vp9", fps=6.0, crf=24.0),
     }
     bindings = {"seed_image": {"node": "load", "input": "image"}, "video_output": {"node": "save"}}
-    return Workflow(name="dissolve", graph=graph, bindings=bindings, frames=6, fps=6.0, suffix=".webm")
+    return Workflow(name="dissolve", graph=graph, bindings=bindings, frames=6, fps=6.0)
 
 
-def flash_as_webp() -> Workflow:
-    """The picture, its negative, and the picture sharpened; a still is saved beside it."""
+def flash_as_webp(*, output: str = "15") -> Workflow:
+    """The picture, its negative, and the picture sharpened; a still is saved beside it, by node 16."""
     graph: Graph = {
         "10": _node("LoadImage", image="seed.png"),
         "11": _node("ImageInvert", image=["10", 0]),
@@ -203,8 +205,29 @@ def flash_as_webp() -> Workflow:
         ),
         "16": _node("SaveImage", images=["12", 0], filename_prefix="ComfyUI"),
     }  # fmt: skip
-    bindings = {"seed_image": {"node": "10", "input": "image"}, "video_output": {"node": "15"}}
-    return Workflow(name="flash", graph=graph, bindings=bindings, frames=3, fps=4.0, suffix=".webp")
+    bindings = {"seed_image": {"node": "10", "input": "image"}, "video_output": {"node": output}}
+    return Workflow(name="flash", graph=graph, bindings=bindings, frames=3, fps=4.0)
 
 
-WORKFLOWS: Mapping[str, Workflow] = {one.name: one for one in (grain_as_mp4(), dissolve_as_webm(), flash_as_webp())}
+def still_as_webp() -> Workflow:
+    """Nothing moves: the format stores one picture and no time. The number of frames is bound, its rate is not."""
+    graph: Graph = {
+        "1": _node("LoadImage", image="seed.png"),
+        "2": _node("RepeatImageBatch", image=["1", 0], amount=1),
+        "3": _node("PrimitiveFloat", value=10.0),
+        "4": _node(
+            "SaveAnimatedWEBP", images=["2", 0], filename_prefix="ComfyUI", fps=["3", 0], lossless=False, quality=80,
+            method="default",
+        ),
+    }  # fmt: skip
+    bindings = {
+        "seed_image": {"node": "1", "input": "image"},
+        "frames": {"node": "2", "input": "amount"},
+        "video_output": {"node": "4"},
+    }
+    return Workflow(name="still", graph=graph, bindings=bindings, frames=FRAMES, fps=10.0)
+
+
+WORKFLOWS: Mapping[str, Workflow] = {
+    one.name: one for one in (grain_as_mp4(), dissolve_as_webm(), flash_as_webp(), still_as_webp())
+}

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import parent_process
 from pathlib import Path
 from typing import TypeVar
@@ -36,12 +37,15 @@ class ClipReader:
         """Decode everything once. Raises UnreadableClip, also when decoding takes longer than the deadline."""
         return await self._within_deadline(examine, path)
 
-    async def as_video(self, path: Path) -> Path:
-        """The same file, or an MP4 beside it where it is an animated WebP. Raises UnreadableClip."""
+    async def as_video(self, path: Path, *, fps: float | None = None, frames: int | None = None) -> Path:
+        """The same file, or an MP4 beside it where it is an animated WebP. Raises UnreadableClip.
+
+        `fps` and `frames`: what the clip was to have, where that is known; a WebP may not tell.
+        """
         if not is_webp(path):
             return path
         target = path.with_suffix(".mp4")
-        await self._within_deadline(webp_to_mp4, path, target)
+        await self._within_deadline(partial(webp_to_mp4, fps=fps, frames=frames), path, target)
         return target
 
     async def _within_deadline(self, read: Callable[..., T], *paths: Path) -> T:

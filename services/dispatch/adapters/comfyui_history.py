@@ -19,6 +19,7 @@ PERMANENT_EXCEPTIONS = frozenset(
         "AssertionError",
         "AttributeError",
         "ExecutionBlocked",
+        "ExternalError",
         "FileNotFoundError",
         "IndexError",
         "KeyError",
@@ -30,6 +31,12 @@ PERMANENT_EXCEPTIONS = frozenset(
     }
 )
 """What a node raises because of its inputs; the same inputs raise it again. Everything else may pass."""
+
+MENDS = {
+    "avcodec_open2": "the encoder does not take this size or rate; H.264 needs an even width and height: give the "
+    "character a picture of even size, or scale in the workflow",
+}
+"""What a part of a node's message means for people, and how they mend it."""
 
 MAX_MESSAGE = 600
 """Characters of a server's message that we keep."""
@@ -90,6 +97,7 @@ def refusal_of(answer: Any) -> PermanentRenderError:
 def _error_of(told: Mapping[str, Any]) -> RenderError:
     name = str(told.get("exception_type", ""))
     text = f"{name}: {str(told.get('exception_message', '')).strip()}"[:MAX_MESSAGE]
+    text = "; ".join([text, *(mend for sign, mend in MENDS.items() if sign in text)])
     if "OutOfMemory" in name or "out of memory" in text.lower():
         return TransientRenderError(text, kind="out_of_memory", node=_node(told))
     if name in PERMANENT_EXCEPTIONS or name.rpartition(".")[2] in PERMANENT_EXCEPTIONS:

@@ -24,6 +24,15 @@ class Ready:
     video_output: str
 
 
+def number_at(graph: Json, node_id: str, input_name: str) -> float | None:
+    """The number that a node gets there, given as a constant or by a node that holds nothing else. None: unknown."""
+    value = graph[node_id]["inputs"].get(input_name)
+    if isinstance(value, list) and value and value[0] in graph:
+        held = list(graph[value[0]]["inputs"].values())
+        value = held[0] if len(held) == 1 else None
+    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+
+
 def fill(
     graph: Json,
     *,

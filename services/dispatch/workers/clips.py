@@ -15,7 +15,7 @@ from services.dispatch.adapters.render_server import (
 )
 from services.dispatch.domain.environment import asset_values, bound_inputs, model_files, node_classes
 from services.dispatch.domain.errors import Unacceptable
-from services.dispatch.domain.graph import Ready, fill
+from services.dispatch.domain.graph import Ready, fill, number_at
 from services.dispatch.domain.jobs import Attempt
 from services.dispatch.domain.scenes import Clip, Json, Render
 from services.dispatch.domain.tiers import at_tier
@@ -82,19 +82,21 @@ class ClipCollector:
         with tempfile.TemporaryDirectory(prefix="rushes-dispatch-") as folder:
             path = Path(folder) / "clip"
             await server.download(_video_of(result.files[video_output]), path, max_bytes=self._max_clip_bytes)
-            clip = await self._store(path)
+            parameters = self._graphs.parameters(assignment)
+            fps = parameters.get("fps") or number_at(assignment.graph, video_output, "fps")
+            clip = await self._store(path, fps=fps, frames=parameters.get("frames"))
         return Render(
             clip=clip,
-            parameters=self._graphs.parameters(assignment),
+            parameters=parameters,
             environment=self._environment(assignment, stats),
             seed_image_sha256=assignment.seed_image_sha256,
             attempt=attempt.attempt,
             render_seconds=max(0.0, result.seconds or 0.0),
         )
 
-    async def _store(self, path: Path) -> Clip:
+    async def _store(self, path: Path, *, fps: float | None, frames: int | None) -> Clip:
         try:
-            path = await self._reader.as_video(path)
+            path = await self._reader.as_video(path, fps=fps, frames=frames)
             examined = await self._reader.examine(path)
         except UnreadableClip as error:
             raise TransientRenderError(f"the rendered file cannot be used: {error}", kind="bad_output") from error
@@ -124,7 +126,13 @@ class ClipCollector:
 
 
 def _video_of(files: tuple[OutputFile, ...]) -> OutputFile:
-    """A node may save more than the clip: take the file that looks like one. Raises PermanentRenderError."""
-    if not files:
-        raise PermanentRenderError("the video output saved no file", kind="bad_output")
-    return next((file for file in files if file.filename.lower().endswith(VIDEO_SUFFIXES)), files[0])
+    """A node may save more than the clip: take the file that is one. Raises PermanentRenderError when none is."""
+    for file in files:
+        if file.filename.lower().endswith(VIDEO_SUFFIXES):
+            return file
+    names = ", ".join(file.filename for file in files[:3]) or "nothing"
+    raise PermanentRenderError(
+        f"the video output saved {names}, which is no clip; end the workflow with a node that saves "
+        f"{', '.join(VIDEO_SUFFIXES)}, and bind video_output to it",
+        kind="bad_output",
+    )

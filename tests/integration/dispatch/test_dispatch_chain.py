@@ -149,3 +149,14 @@ async def test_a_clip_that_cannot_be_decoded_is_no_result(dispatch: Dispatch, se
     [failed] = await said(dispatch.database, "segment.failed")
     assert failed["failure"]["kind"] == "bad_output" and failed["attempts"] == 3
     assert await said(dispatch.database, "segment.generated") == []
+
+
+async def test_a_file_that_is_no_clip_is_not_rendered_again_and_its_name_is_said(
+    dispatch: Dispatch, server: FakeRenderServer
+) -> None:
+    server.suffix = ".png"
+    await dispatch.learn(generation_requested(await dispatch.ready(), segments=1))
+    await dispatch.work()
+    [failed] = await said(dispatch.database, "segment.failed")
+    assert (failed["failure"]["kind"], failed["attempts"]) == ("bad_output", 1)
+    assert ".png, which is no clip" in failed["failure"]["message"]

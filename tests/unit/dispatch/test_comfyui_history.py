@@ -76,6 +76,13 @@ def test_out_of_memory_is_transient_and_has_its_own_kind(name: str, message: str
     assert failure.kind == "out_of_memory"
 
 
+def test_an_encoder_that_cannot_take_the_size_is_permanent_and_says_how_to_mend_it() -> None:
+    message = "[Errno 542398533] Generic error in an external library: 'avcodec_open2(\"libx264\", {})'"
+    failure = failure_of(failed("av.error.ExternalError", message))
+    assert isinstance(failure, PermanentRenderError)
+    assert message in failure.message and "even width and height" in failure.message
+
+
 def test_an_interrupt_is_told_apart_from_an_error() -> None:
     told = {"node_id": "7", "node_type": "KSampler"}
     assert isinstance(failure_of(entry(("execution_interrupted", told), status="error")), RenderInterrupted)
