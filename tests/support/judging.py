@@ -31,6 +31,7 @@ GOOD: Mapping[str, float] = {
     "identity_similarity": 0.93,
     "handover_ssim": 0.9,
     SSIM_TO_BASELINE: 1.0,
+    "colour_cast": 5.0,
 }
 
 Values = Mapping[str, float | None]

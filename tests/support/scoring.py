@@ -46,7 +46,9 @@ GOOD_VALUES = {
     "identity_similarity": 0.97,
     "handover_ssim": 0.97,
     "ssim_to_baseline": 0.98,
+    "colour_cast": 5.0,
 }
+DETAILS = {"colour_cast": {"a": 3.0, "b": 4.0}}
 
 _numbers = count(1)
 
@@ -114,7 +116,7 @@ def generated(**changes: Any) -> SegmentGenerated:
 def good_measurement(**values: float | None) -> domain.Measurement:
     return domain.Measurement(
         readings={
-            name: domain.Reading(metric=name, value=value)
+            name: domain.Reading(metric=name, value=value, details=DETAILS.get(name, {}))
             if value is not None
             else domain.Reading(metric=name, not_measurable="not there")
             for name, value in (GOOD_VALUES | values).items()

@@ -83,6 +83,7 @@ BUILT_IN: Mapping[str, Rule] = _rules(
     Rule(metric="cuts", direction=Direction.LOWER, threshold=0.0),
     Rule(metric="identity_similarity", direction=Direction.HIGHER, threshold=0.05, veto=True),
     Rule(metric="handover_ssim", direction=Direction.HIGHER, threshold=0.05),
+    Rule(metric="colour_cast", direction=Direction.TWO_SIDED, threshold=5.0, relative=0.15),
     Rule(metric=SSIM_TO_BASELINE, direction=Direction.HIGHER, threshold=0.15, relational=True),
 )
 """matches_request: any clip that stops matching what was asked counts. sharpness: 0..1, 0.2 to 0.4 on photographs
@@ -95,7 +96,9 @@ motion_jump: frame diagonals, up to 0.003 on an even move; a jump by one per cen
 warping_error: 0.0002 and less on photographs under camera moves. temporal_flicker: VBench's models differ by
 hundredths. cuts: each one counts. flicker: share of the range; a clean clip has less than 0.001, a 5 % alternation of
 brightness 0.02. frozen and black: shares of the clip's frames. identity: 0.96 and more for the same person under
-camera moves. SSIM to the baseline: a legitimate update changes pixels too, so only a change of structure counts."""
+camera moves. SSIM to the baseline: a legitimate update changes pixels too, so only a change of structure counts. Colour
+cast: CIELAB units, of which 2.3 can just be noticed side by side. drift_colour, drift_contrast and drift_identity have
+no rule on purpose: they set a segment against the first of its own chain, and both are compared with the baseline."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,5 +1,6 @@
 """What scoring decides: what a clip's numbers are worth, and which questions deserve an answer."""
 
+from services.scoring.domain.drift import Crossing, Drift, Link, drift_readings, drifts_of
 from services.scoring.domain.gates import (
     DEFAULT_GATES,
     Gate,
@@ -27,6 +28,8 @@ from services.scoring.domain.identity import (
     IdentityKind,
 )
 from services.scoring.domain.readings import (
+    CLIP_METRICS,
+    DRIFT_METRICS,
     METRIC_SUITE_VERSION,
     METRICS,
     Direction,
@@ -59,7 +62,9 @@ from services.scoring.domain.segments import (
 )
 
 __all__ = [
+    "CLIP_METRICS",
     "DEFAULT_GATES",
+    "DRIFT_METRICS",
     "FACE_REGION",
     "IDENTITY_KINDS",
     "IDENTITY_METRICS",
@@ -71,8 +76,10 @@ __all__ = [
     "ONNX_PAIR",
     "Answer",
     "BackendChoice",
+    "Crossing",
     "Device",
     "Direction",
+    "Drift",
     "Expectation",
     "Gate",
     "GateError",
@@ -82,6 +89,7 @@ __all__ = [
     "Job",
     "Judgement",
     "Kind",
+    "Link",
     "Measurement",
     "MeasurementId",
     "Method",
@@ -99,6 +107,8 @@ __all__ = [
     "SourceRegion",
     "Verdict",
     "default_gates",
+    "drift_readings",
+    "drifts_of",
     "given_up",
     "goodness",
     "judge",

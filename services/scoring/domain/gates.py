@@ -93,6 +93,8 @@ DEFAULT_GATES: Mapping[str, Gate] = {
         Gate(metric="black_frames", warn_above=0.0, fail_above=0.25),
         Gate(metric="cuts", warn_above=0.0, fail_above=0.0),
         Gate(metric="handover_ssim", warn_below=0.75, fail_below=0.4),
+        Gate(metric="drift_colour", warn_above=8.0, fail_above=20.0),
+        Gate(metric="drift_contrast", warn_below=-0.3, fail_below=-0.6, warn_above=0.4, fail_above=1.0),
     )
 }
 """Wide on purpose: they catch what is broken on any scene; projects narrow them. Measured on photographs under camera
@@ -108,13 +110,15 @@ def default_gates(identity_backend: str = FACE_REGION.name) -> Mapping[str, Gate
     kind = IDENTITY_KINDS.get(identity_backend)
     if kind is None:
         return DEFAULT_GATES
-    gate = Gate(
-        metric="identity_similarity",
-        warn_below=kind.warn_below,
-        fail_below=kind.fail_below,
-        identity_backend=kind.name,
-    )
-    return {**DEFAULT_GATES, gate.metric: gate}
+    limits = {
+        "identity_similarity": (kind.warn_below, kind.fail_below),
+        "drift_identity": (kind.drift_warn_below, kind.drift_fail_below),
+    }
+    gates = {
+        metric: Gate(metric=metric, warn_below=warn, fail_below=fail, identity_backend=kind.name)
+        for metric, (warn, fail) in limits.items()
+    }
+    return {**DEFAULT_GATES, **gates}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

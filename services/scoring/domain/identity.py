@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
-IDENTITY_METRICS = frozenset({"identity_similarity"})
+IDENTITY_METRICS = frozenset({"identity_similarity", "drift_identity"})
 """Metrics whose numbers belong to the back-end that measured them."""
 
 
@@ -23,7 +23,8 @@ class Device(StrEnum):
 class IdentityKind:
     """`is_identity`: it recognises a person. `notice`: what a user must know who chooses it or reads its numbers.
 
-    Below `warn_below` and `fail_below` a clip's identity_similarity warns and fails where nobody set other limits.
+    Below `warn_below` and `fail_below` a clip's identity_similarity warns and fails where nobody set other limits;
+    below the limits of drift, its change since segment 1 does.
     """
 
     name: str
@@ -31,6 +32,8 @@ class IdentityKind:
     notice: str
     warn_below: float
     fail_below: float
+    drift_warn_below: float
+    drift_fail_below: float
 
 
 FACE_REGION = IdentityKind(
@@ -40,6 +43,8 @@ FACE_REGION = IdentityKind(
     "found) with the source image. It notices that the look of the region changed; it does not recognise a person.",
     warn_below=0.6,
     fail_below=0.35,
+    drift_warn_below=-0.15,
+    drift_fail_below=-0.3,
 )
 """Measured on photographs under camera moves: the same region 0.96 and above, a warped or recoloured one from 0.6."""
 
@@ -51,6 +56,8 @@ ONNX_PAIR = IdentityKind(
     "and local trials.",
     warn_below=0.49,
     fail_below=0.37,
+    drift_warn_below=-0.2,
+    drift_fail_below=-0.4,
 )
 
 INSIGHTFACE = IdentityKind(
@@ -60,6 +67,8 @@ INSIGHTFACE = IdentityKind(
     "research only.",
     warn_below=0.28,
     fail_below=0.2,
+    drift_warn_below=-0.2,
+    drift_fail_below=-0.4,
 )
 """The limits between which insightface's own demonstration of buffalo_l (web-demos/src_recognition/main.py) says that
 two pictures "are likely to be the same person": below 0.2 they are not, from 0.28 they are."""

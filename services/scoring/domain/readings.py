@@ -1,7 +1,7 @@
 """What a measurement says: metrics, readings, and the reason where there is no value."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 
 METRIC_SUITE_VERSION = "2"
@@ -45,8 +45,17 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="identity_similarity", unit="0-1", direction=Direction.HIGHER),
         Metric(name="handover_ssim", unit="SSIM", direction=Direction.HIGHER),
         Metric(name="ssim_to_baseline", unit="SSIM", direction=Direction.HIGHER),
+        Metric(name="colour_cast", unit="CIELAB chroma", direction=Direction.TWO_SIDED),
+        Metric(name="drift_colour", unit="CIELAB a, b distance to segment 1", direction=Direction.LOWER),
+        Metric(name="drift_contrast", unit="share of segment 1's", direction=Direction.TWO_SIDED),
+        Metric(name="drift_identity", unit="likeness less segment 1's", direction=Direction.HIGHER),
     )
 }
+
+DRIFT_METRICS = ("drift_colour", "drift_contrast", "drift_identity")
+"""Of a segment within its chain; a clip alone has none."""
+
+CLIP_METRICS = tuple(name for name in METRICS if name not in DRIFT_METRICS)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +107,10 @@ class Measurement:
     not_measurable: str | None = None
     region: SourceRegion | None = None
 
+    def with_drift(self, drift: Mapping[str, Reading]) -> "Measurement":
+        """As it is said of a segment in its chain."""
+        return replace(self, readings={**self.readings, **drift})
+
 
 def unmeasurable(reason: str, *, decodable: bool) -> Measurement:
     """A measurement of nothing: every metric says why.
@@ -105,7 +118,7 @@ def unmeasurable(reason: str, *, decodable: bool) -> Measurement:
     A clip that cannot be decoded certainly is not what was asked for, so `matches_request` is then 0; a measurement
     that broke off for another reason says nothing about the clip.
     """
-    readings = {name: Reading(metric=name, not_measurable=reason) for name in METRICS}
+    readings = {name: Reading(metric=name, not_measurable=reason) for name in CLIP_METRICS}
     if not decodable:
         readings["matches_request"] = Reading(metric="matches_request", value=0.0, note=reason)
     return Measurement(readings=readings, not_measurable=reason)

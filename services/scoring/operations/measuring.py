@@ -8,6 +8,7 @@ from services.scoring.operations.wire import scored
 from services.scoring.store import GateStore, MeasurementStore, ScoreStore, SegmentStore
 from shared.cause import Cause
 from shared.ids import uuid7
+from shared.postgres import Transaction
 
 ACTOR = "service:scoring"
 
@@ -112,8 +113,23 @@ class MeasuringOperations:
                     project_id=segment.project_id, scene_type_id=segment.scene_type_id, tx=tx
                 ),
             )
-            judgement = domain.judge(pending.answer.measurement, gates)
-            await self._scores.keep(tx, score_id, judgement)
+            drift = domain.drift_readings(await self._chain(tx, pending), gates)
+            measurement = pending.answer.measurement.with_drift(drift)
+            judgement = domain.judge(measurement, gates)
+            await self._scores.keep(tx, score_id, judgement, drift)
             sequence = await self._segments.count_scored(tx, segment.id)
-            await tx.emit(scored(pending, judgement, sequence=sequence))
+            await tx.emit(scored(pending, measurement, judgement, sequence=sequence))
         metrics.SCORES_SAID.labels(judgement.verdict.value).inc()
+
+    async def _chain(self, tx: Transaction, pending: domain.Pending) -> list[domain.Link]:
+        """The scene up to this segment, with the answer that is about to be said in its place."""
+        segment = pending.segment
+        chain = await self._scores.chain(segment.scene_id, tx=tx)
+        own = domain.Link(
+            segment_id=segment.id,
+            position=segment.position,
+            tier=segment.tier,
+            method=pending.answer.question.method,
+            measurement=pending.answer.measurement,
+        )
+        return [*(link for link in chain if link.position < own.position), own]

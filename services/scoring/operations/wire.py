@@ -5,9 +5,12 @@ from shared.contracts import types
 from shared.contracts.scoring import IdentityBackendInfo, SegmentScored
 
 
-def scored(pending: domain.Pending, judgement: domain.Judgement, *, sequence: int) -> SegmentScored:
+def scored(
+    pending: domain.Pending, measurement: domain.Measurement, judgement: domain.Judgement, *, sequence: int
+) -> SegmentScored:
+    """`measurement` is the answer's, with the segment's drift."""
     segment, answer = pending.segment, pending.answer
-    reason = answer.measurement.not_measurable
+    reason = measurement.not_measurable
     return SegmentScored(
         sequence=sequence,
         scene_id=types.SceneId(segment.scene_id),
@@ -27,7 +30,7 @@ def scored(pending: domain.Pending, judgement: domain.Judgement, *, sequence: in
         identity_backend=backend_of(answer.question.method),
         status="measured" if reason is None else "not_measurable",
         not_measurable=reason,
-        metrics={name: reading_of(reading) for name, reading in answer.measurement.readings.items()},
+        metrics={name: reading_of(reading) for name, reading in measurement.readings.items()},
         gates=tuple(outcome_of(outcome) for outcome in judgement.outcomes),
         gate_verdict=types.GateVerdict(judgement.verdict.value),
         quality_score=judgement.quality_score,

@@ -125,7 +125,7 @@ class MeasurementStore(BaseStore):
             """,
             job.id,
             job.lease_token,
-            rows.readings_json(measurement),
+            rows.readings_json(measurement.readings),
             measurement.not_measurable,
             measure_seconds,
         )

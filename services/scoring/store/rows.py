@@ -1,6 +1,7 @@
 """Rows to dataclasses, and back to what JSON columns hold."""
 
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, replace
 from typing import Any
 
 import asyncpg
@@ -44,20 +45,40 @@ def question(row: asyncpg.Record) -> domain.Question:
 
 
 def answer(row: asyncpg.Record) -> domain.Answer:
-    readings = {name: _reading(name, fields) for name, fields in row["readings"].items()}
     return domain.Answer(
         question=question(row),
-        measurement=domain.Measurement(readings=readings, not_measurable=row["not_measurable"]),
+        measurement=domain.Measurement(readings=_readings(row["readings"]), not_measurable=row["not_measurable"]),
         measure_seconds=row["measure_seconds"],
     )
 
 
-def readings_json(measurement: domain.Measurement) -> dict[str, Any]:
+def answer_with_drift(row: asyncpg.Record) -> domain.Answer:
+    """As it was said of a segment: with its drift, where that was known then."""
+    found = answer(row)
+    return replace(found, measurement=found.measurement.with_drift(_readings(row["drift"] or {})))
+
+
+def link(row: asyncpg.Record) -> domain.Link:
+    measured = row["readings"] is not None
+    return domain.Link(
+        segment_id=domain.SegmentId(row["id"]),
+        position=row["position"],
+        tier=row["tier"],
+        method=question(row).method if measured else None,
+        measurement=answer(row).measurement if measured else None,
+    )
+
+
+def readings_json(readings: Mapping[str, domain.Reading]) -> dict[str, Any]:
     """By metric; the name is the key and not repeated."""
     return {
         name: {field: value for field, value in asdict(reading).items() if field != "metric"}
-        for name, reading in measurement.readings.items()
+        for name, reading in readings.items()
     }
+
+
+def _readings(by_metric: Mapping[str, dict[str, Any]]) -> dict[str, domain.Reading]:
+    return {name: _reading(name, fields) for name, fields in by_metric.items()}
 
 
 def _reading(name: str, fields: dict[str, Any]) -> domain.Reading:

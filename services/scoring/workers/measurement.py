@@ -15,11 +15,12 @@ import numpy as np
 from PIL import Image
 
 from services.scoring.adapters.identity import IdentityBackend
-from services.scoring.domain import METRICS, Expectation, Measurement, Reading, SourceRegion, unmeasurable
+from services.scoring.domain import CLIP_METRICS, Expectation, Measurement, Reading, SourceRegion, unmeasurable
 from services.scoring.kernels.luma import Rgb
 from services.scoring.workers.meters import (
     BaselineMeter,
     BlockinessMeter,
+    ColourCastMeter,
     ColourMeter,
     ContrastMeter,
     CutMeter,
@@ -140,11 +141,12 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
         readings.update({reading.metric: reading for reading in meter.readings()})
         watch.series.update(meter.series())
     region = next((meter.region for meter in meters if isinstance(meter, IdentityMeter)), None)
-    return Measurement(readings={name: readings[name] for name in METRICS}, region=region)
+    return Measurement(readings={name: readings[name] for name in CLIP_METRICS}, region=region)
 
 
 def _meters_of_look() -> tuple[Meter, ...]:
-    return SharpnessMeter(), ExposureMeter(), ContrastMeter(), ColourMeter(), BlockinessMeter(), NoiseMeter()
+    colours = ColourMeter(), ColourCastMeter()
+    return SharpnessMeter(), ExposureMeter(), ContrastMeter(), *colours, BlockinessMeter(), NoiseMeter()
 
 
 def _meters_of_time(fps: float) -> tuple[Meter, ...]:

@@ -97,6 +97,7 @@ ROUTES: tuple[Route, ...] = (
     Route("/api/render-servers", COLLECTION, Owner.DISPATCH),
     Route("/api/render-servers/drain", POST, Owner.DISPATCH),
     Route("/api/segments/{segment_id}/scores", GET, Owner.SCORING),
+    Route("/api/scenes/{scene_id}/drift", GET, Owner.SCORING),
     Route("/api/quality-gates", ("GET", "PUT"), Owner.SCORING),
     Route("/api/scoring/requests", POST, Owner.SCORING),
     Route("/api/segments/{segment_id}/boundary-check", GET, Owner.SMOOTHING),

@@ -70,7 +70,7 @@ async def test_the_scores_of_a_segment_page_from_the_newest(
     assert rest["next_cursor"] is None
     assert set(scores[0]["metrics"]) == set(METRICS)
     assert scores[0]["gate_verdict"] == "pass"
-    assert {gate["metric"] for gate in scores[0]["gates"]} == set(METRICS) - {"ssim_to_baseline"}
+    assert {gate["metric"] for gate in scores[0]["gates"]} == set(METRICS) - {"ssim_to_baseline", "colour_cast"}
 
 
 async def test_an_unknown_segment_is_not_found(viewer: httpx.AsyncClient) -> None:
@@ -190,7 +190,9 @@ async def test_limits_of_identity_belong_to_a_back_end(creator: httpx.AsyncClien
     built_in = {"source": "built_in", "fail_below": 0.35, "identity_backend": "face-region"}
     assert await put(fail_below=0.5, identity_backend="onnx-pair") == built_in
     body = {"project_id": 7, "gates": [{"metric": "sharpness", "fail_below": 0.1, "identity_backend": "onnx-pair"}]}
-    assert "only limits of identity" in problem(await creator.put("/api/quality-gates", json=body), 422)
+    assert "only limits of drift_identity, identity_similarity" in problem(
+        await creator.put("/api/quality-gates", json=body), 422
+    )
 
 
 async def test_readiness_names_what_compares_faces(viewer: httpx.AsyncClient) -> None:

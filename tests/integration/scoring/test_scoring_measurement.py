@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from services.scoring.adapters.identity import FaceRegionBackend
-from services.scoring.domain import METRICS, Expectation, Measurement, Verdict, default_gates, judge
+from services.scoring.domain import CLIP_METRICS, Expectation, Measurement, Verdict, default_gates, judge
 from services.scoring.workers.measurement import MeasurementRequest, load_image, measure
 from shared.video.decode import iter_frames, last_frame
 from shared.video.encode import encode_h264
@@ -51,7 +51,7 @@ def good(folder: Path) -> Measurement:
 
 
 def test_a_good_clip_gives_every_metric_and_passes(folder: Path, good: Measurement) -> None:
-    assert tuple(good.readings) == tuple(METRICS)
+    assert tuple(good.readings) == CLIP_METRICS
     unmeasured = {name: reading.not_measurable for name, reading in good.readings.items() if reading.value is None}
     assert unmeasured == {"temporal_flicker": "asked of static clips only, and this one moves"}
     assert value(good, "matches_request") == 1.0

@@ -14,11 +14,13 @@ QUESTION = f"""
 """
 
 
-async def test_every_metric_of_the_suite_can_have_a_gate_and_nothing_else(scoring_database: Database) -> None:
+async def test_every_metric_of_the_suite_can_have_a_gate_and_what_is_no_name_can_not(
+    scoring_database: Database,
+) -> None:
     for metric in METRICS:
         await scoring_database.pool.execute("INSERT INTO quality_gates (project_id, metric) VALUES (1, $1)", metric)
     with pytest.raises(asyncpg.CheckViolationError):
-        await scoring_database.pool.execute("INSERT INTO quality_gates (project_id, metric) VALUES (1, 'beauty')")
+        await scoring_database.pool.execute("INSERT INTO quality_gates (project_id, metric) VALUES (1, 'Beauty!')")
 
 
 async def test_a_scope_has_one_gate_per_metric_also_without_a_scene_type(scoring_database: Database) -> None:

@@ -212,3 +212,12 @@ def test_a_baseline_needs_three_renders_of_one_scale() -> None:
     broken = {1: segment(GOOD, not_measurable="no video stream")}
     with pytest.raises(BaselineImpossible, match="segment 1 could not be measured: no video stream"):
         build_baseline([render(GOOD), broken, render(GOOD)])
+
+
+def test_drift_within_a_chain_is_told_and_not_judged_against_the_baseline() -> None:
+    drift = {"drift_colour": 1.0, "drift_contrast": 0.0, "drift_identity": 0.0}
+    before = steady(dict(GOOD) | drift)
+    judgement = verdict(before, dict(GOOD) | {"drift_colour": 50.0, "drift_contrast": -0.9, "drift_identity": -0.9})
+    assert judgement.verdict is Verdict.SAME
+    told = {metric.metric: metric for metric in judgement.segments[0].metrics}
+    assert {told[name].change for name in drift} == {Change.NOT_JUDGED}

@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.scoring.domain import (
+    CLIP_METRICS,
     METRICS,
     Direction,
     Gate,
@@ -28,7 +29,7 @@ GOOD = {
     "colourfulness": 50.0, "blockiness": 0.0, "noise": 0.004, "motion": 0.05, "motion_jump": 0.001,
     "warping_error": 0.0001, "flicker": 0.0005, "temporal_flicker": 0.99, "frozen_frames": 0.0,
     "black_frames": 0.0, "cuts": 0.0, "identity_similarity": 0.97, "handover_ssim": 0.97,
-    "ssim_to_baseline": 0.98,
+    "ssim_to_baseline": 0.98, "colour_cast": 5.0, "drift_colour": 1.0, "drift_contrast": 0.0, "drift_identity": 0.0,
 }  # fmt: skip
 
 
@@ -47,7 +48,7 @@ def measured(**values: float | None) -> Measurement:
 def test_a_good_clip_passes_every_default_gate_with_a_high_score() -> None:
     judgement = judge(measured(), default_gates())
     assert judgement.verdict is Verdict.PASS
-    assert {outcome.metric for outcome in judgement.outcomes} == set(METRICS) - {"ssim_to_baseline"}
+    assert {outcome.metric for outcome in judgement.outcomes} == set(METRICS) - {"ssim_to_baseline", "colour_cast"}
     assert judgement.quality_score is not None and judgement.quality_score > 0.8
 
 
@@ -81,7 +82,7 @@ def test_a_metric_that_could_not_be_measured_says_so_and_decides_nothing() -> No
 @pytest.mark.parametrize("decodable", [True, False])
 def test_a_clip_that_could_not_be_measured_fails_and_every_metric_says_why(decodable: bool) -> None:
     measurement = unmeasurable("the decoder died", decodable=decodable)
-    assert set(measurement.readings) == set(METRICS)
+    assert set(measurement.readings) == set(CLIP_METRICS)
     judgement = judge(measurement, default_gates())
     assert (judgement.verdict, judgement.quality_score) == (Verdict.FAIL, None)
     reasons = {reading.not_measurable or reading.note for reading in measurement.readings.values()}
@@ -178,7 +179,7 @@ def test_the_built_in_limits_of_identity_are_those_of_the_back_end_that_measured
 
 
 def test_an_unknown_back_end_has_no_limits_of_identity_and_all_others() -> None:
-    assert set(default_gates("magic")) == set(default_gates()) - {"identity_similarity"}
+    assert set(default_gates("magic")) == set(default_gates()) - {"identity_similarity", "drift_identity"}
 
 
 def test_limits_on_one_back_ends_scale_do_not_judge_what_another_measured() -> None:
@@ -195,7 +196,10 @@ def test_limits_on_one_back_ends_scale_do_not_judge_what_another_measured() -> N
 
 @pytest.mark.parametrize(
     ("metric", "backend", "message"),
-    [("sharpness", "onnx-pair", "only limits of identity_similarity"), ("identity_similarity", "magic", "'magic'")],
+    [
+        ("sharpness", "onnx-pair", "only limits of drift_identity, identity_similarity"),
+        ("identity_similarity", "magic", "'magic'"),
+    ],
 )
 def test_a_gate_names_a_back_end_only_where_that_means_something(metric: str, backend: str, message: str) -> None:
     with pytest.raises(GateError, match=message):

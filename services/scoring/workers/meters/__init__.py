@@ -6,6 +6,7 @@ for flicker (one flash must not drown in a long clip), the highest for a jump of
 frames, the number for cuts.
 """
 
+from services.scoring.workers.meters.cast import ColourCastMeter
 from services.scoring.workers.meters.comparison import BaselineMeter, HandoverMeter
 from services.scoring.workers.meters.flicker import FlickerMeter, StaticFlickerMeter
 from services.scoring.workers.meters.identity import IdentityMeter
@@ -25,6 +26,7 @@ from services.scoring.workers.meters.views import View, view
 __all__ = [
     "BaselineMeter",
     "BlockinessMeter",
+    "ColourCastMeter",
     "ColourMeter",
     "ContrastMeter",
     "CutMeter",

@@ -1,28 +1,19 @@
-"""HTTP in: scores of a segment, quality gates, and asking for another measurement."""
+"""Scores of a segment, quality gates, and asking for another measurement."""
 
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, status
+from fastapi import APIRouter, Depends, Query, status
 from pydantic import Field
 
 from services.scoring import domain
+from services.scoring.api.fields import MAX_ID, Creator, Id, Limit, PathId, RequestCause, Viewer
 from services.scoring.operations import RequestOperations
 from services.scoring.operations.wire import outcome_of, reading_of
 from services.scoring.store import GateStore, ScoreStore, SegmentStore
-from shared.cause import Cause
 from shared.contracts.types import ClipExpectation, Direction, GateResult, GateVerdict, MetricReading, Sha256
-from shared.http import Actor, PageQuery, RequestModel, ResponseModel, Role, request_cause, require
-
-MAX_ID = 2**63 - 1
-
-Id = Annotated[int, Field(ge=1, le=MAX_ID)]
-PathId = Annotated[int, Path(ge=1, le=MAX_ID)]
-Limit = Annotated[float | None, Field(default=None, allow_inf_nan=False)]
-Viewer = Annotated[Actor, Depends(require(Role.VIEWER))]
-Creator = Annotated[Actor, Depends(require(Role.CREATOR))]
-RequestCause = Annotated[Cause, Depends(request_cause)]
+from shared.http import PageQuery, RequestModel, ResponseModel
 
 
 class ScoreResponse(ResponseModel):
@@ -113,7 +104,7 @@ class Accepted(ResponseModel):
     status: Literal["requested"] = "requested"
 
 
-def build_router(
+def scores_router(
     *,
     operations: RequestOperations,
     segments: SegmentStore,
@@ -122,7 +113,7 @@ def build_router(
     identity_backend: str,
 ) -> APIRouter:
     """`identity_backend` is the one in use."""
-    router = APIRouter(prefix="/api", tags=["scoring"])
+    router = APIRouter()
 
     @router.get("/segments/{segment_id}/scores", summary="Scores of a segment", response_model=SegmentScores)
     async def segment_scores(segment_id: PathId, page: Annotated[PageQuery, Depends()], _: Viewer) -> SegmentScores:
