@@ -1,6 +1,7 @@
 """The real operations on a real database do what the pure model of a scene's versions does."""
 
 import asyncio
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -8,18 +9,33 @@ import pytest
 from services.dispatch.adapters.render_server import RenderServer
 from services.dispatch.domain.errors import Conflict, LeaseLost
 from services.dispatch.domain.jobs import Attempt, Failure
-from services.dispatch.domain.scenes import Clip, Render, SegmentState
+from services.dispatch.domain.repairs import Repair, RepairState
+from services.dispatch.domain.scenes import Clip, Render, Scene, Segment, SegmentState
 from services.dispatch.domain.timeline import Timeline
 from services.dispatch.operations.assignments import Assignment
+from services.dispatch.operations.rendering import generated_event
 from services.dispatch.operations.scenes import NewScene
 from shared.cause import Cause
+from shared.contracts.boundary import BoundarySmoothed
+from shared.contracts.scoring import SegmentScored
 from shared.contracts.segment import ReviewDecision
 from shared.media import MediaStore
-from tests.support.dispatch import CHARACTER, SCENE_TYPE, WORKFLOW, Dispatch, FakeRenderServer
-from tests.support.timelines import POSITIONS, Act, PureScene, alike, frame, random_acts, shape
+from tests.support.boundaries import repaired, smoothed
+from tests.support.dispatch import CHARACTER, SCENE_TYPE, WORKFLOW, Dispatch, FakeRenderServer, score
+from tests.support.timelines import (
+    POSITIONS,
+    Act,
+    PureScene,
+    alike,
+    frame,
+    random_acts,
+    repaired_frame,
+    shape,
+    which,
+)
 
 INTERLEAVINGS = 50
-ACTS = 25
+ACTS = 35
 
 WISH = NewScene(
     name="harbour", character_id=CHARACTER, scene_type_id=SCENE_TYPE, workflow_id=WORKFLOW, segment_count=POSITIONS
@@ -29,20 +45,23 @@ WISH = NewScene(
 class RealScene:
     """The same scene as `PureScene`, in PostgreSQL. Versions are named by position and number: ids differ."""
 
-    def __init__(self, dispatch: Dispatch, scene_id: int) -> None:
-        self.dispatch, self.scene_id = dispatch, scene_id
+    def __init__(self, dispatch: Dispatch, scene: Scene) -> None:
+        self.dispatch, self.scene, self.scene_id = dispatch, scene, scene.id
         self.claimed: dict[int, tuple[Assignment, Attempt]] = {}
+        self.repairs: list[BoundarySmoothed | None] = []
+        """None: of a boundary where something is not rendered, which smoothing never says."""
 
     @classmethod
     async def start(cls, dispatch: Dispatch) -> "RealScene":
         scene = await dispatch.scenes.create(WISH, Cause.begin("grace"))
-        real = cls(dispatch, scene.id)
+        real = cls(dispatch, scene)
         for number in (10, 20):
             await real.go_on(number)
         return real
 
     async def timeline(self) -> Timeline:
-        return Timeline.of(await self.dispatch.store.versions_now(self.scene_id), alike)
+        store = self.dispatch.store
+        return Timeline.of(await store.versions_now(self.scene_id), alike, await store.joined_now(self.scene_id))
 
     async def claim_all(self) -> None:
         while (found := await self.dispatch.assignments.claim(server="fake", ready=["fake"])) is not None:
@@ -95,6 +114,82 @@ class RealScene:
                 await people.unlock(current.id, cause)
             case "continue":
                 await self.go_on(10 * act.position + act.choice)
+            case "promote":
+                await self._promote(10 + act.choice)
+            case _:
+                await self._repair(act, await self._sides(act, pure, timeline))
+
+    async def _promote(self, number: int) -> None:
+        """A new test shot that ends on this frame becomes the first segment."""
+        shot = await self.dispatch.shots.create(replace(WISH, segment_count=1), Cause.begin("grace"))
+        await self.claim_all()
+        [segment] = await self.dispatch.store.segments_of(shot.render_scene_id)
+        await self.arrive(segment.id, number)
+        await self.dispatch.shots.promote(shot.id, self.scene_id, Cause.begin("grace"), override=True)
+
+    async def _sides(self, act: Act, pure: PureScene, timeline: Timeline) -> tuple[Segment, Segment]:
+        """The versions that `pure` means, as they are here."""
+        ids = {(v.position, v.number): v.id for v in timeline.versions.values()}
+        found = [await self.dispatch.store.segment(ids[v.position, v.number]) for v in pure.sides(act)]
+        assert found[0] is not None and found[1] is not None
+        return found[0], found[1]
+
+    async def _propose(self, act: Act, sides: tuple[Segment, Segment]) -> None:
+        """Raises Conflict when it was refused."""
+        if any(side.clip is None for side in sides):
+            self.repairs.append(None)
+            raise Conflict("there is nothing that meets")
+        previous, following = sides
+        made = [
+            (await repaired(self.dispatch.media, side)).model_copy(
+                update={"last_frame_sha256": repaired_frame(side.position, act.choice)}
+            )
+            for side, is_repaired in ((previous, act.repairs_previous), (following, act.repairs_next))
+            if is_repaired
+        ]
+        overwrite = (previous.id, following.id) if act.choice % 2 else ()
+        event = smoothed(previous, following, *made, overwrite=overwrite)
+        await self.dispatch.hear(event)
+        self.repairs.append(event)
+        await self.dispatch.repairs.propose(await self._known(event))
+        if (await self._known(event)).state is not RepairState.SCORING:
+            raise Conflict("it was refused")
+
+    async def _repair(self, act: Act, sides: tuple[Segment, Segment]) -> None:
+        if act.verb == "propose":
+            await self._propose(act, sides)
+            return
+        event = self.repairs[which(act, len(self.repairs))] if self.repairs else None
+        if event is None:
+            if act.verb == "undo" and self.repairs:
+                raise Conflict("there is nothing to undo")
+        elif act.verb == "decide":
+            await self._decide(event, is_better=act.is_better)
+        else:
+            versions = await self.dispatch.store.versions_now(self.scene_id)
+            overwrite = frozenset(v.id for v in versions) if act.choice % 2 else frozenset[int]()
+            await self.dispatch.repairs.undo(event.repair_id, overwrite=overwrite, cause=Cause.begin("grace"))
+
+    async def _decide(self, event: BoundarySmoothed, *, is_better: bool) -> None:
+        known = await self._known(event)
+        if known.joined is None:
+            return
+        for segment_id in {event.previous.segment_id, event.next.segment_id, *known.joined}:
+            segment = await self.dispatch.store.segment(segment_id)
+            assert segment is not None
+            await self.dispatch.hear(self._score(segment, is_bad=segment.is_candidate and not is_better))
+        if known.state is RepairState.SCORING:
+            await self.dispatch.repairs.decide(known)
+            assert not (await self._known(event)).state.is_open
+
+    def _score(self, segment: Segment, *, is_bad: bool) -> SegmentScored:
+        told = generated_event(self.scene, segment).model_dump(mode="json")
+        return score(told, verdict="fail" if is_bad else "pass")
+
+    async def _known(self, event: BoundarySmoothed) -> Repair:
+        known = await self.dispatch.store.repair(event.repair_id)
+        assert known is not None
+        return known
 
     async def _end(self, act: Act, timeline: Timeline) -> None:
         await self.claim_all()
@@ -109,7 +204,12 @@ class RealScene:
         await self.dispatch.renders.failed(assignment, attempt, failure)
 
     async def _redeliver(self, act: Act, timeline: Timeline) -> None:
-        rendered = [v for v in timeline.versions.values() if v.position == act.position and v.last is not None]
+        for event in filter(None, self.repairs):
+            await self.dispatch.hear(event)
+            if not (await self._known(event)).state.is_open:
+                await self._decide(event, is_better=True)
+        rendered = [v for v in timeline.versions.values() if v.position == act.position and v.id in self.claimed]
+        rendered = [v for v in rendered if v.last is not None]
         if rendered:
             with pytest.raises(LeaseLost):
                 await self.arrive(rendered[act.choice % len(rendered)].id, 99)
@@ -164,6 +264,10 @@ async def test_fifty_interleavings_of_the_model_come_out_the_same_on_postgresql(
             key: _without_image(value, frame(0)) for key, value in model.items()
         }, seed
 
+    repairs = await dispatch.database.fetch("SELECT state, count(*) FROM repairs GROUP BY state")
+    assert all(dict(repairs)[state] > 5 for state in ("accepted", "rejected", "undone")), repairs
+    assert await dispatch.database.fetchval("SELECT count(*) FROM test_shots WHERE is_promoted") > 5
+
 
 def _without_image(values: tuple[object, ...], image: str | None) -> tuple[object, ...]:
     """The first segments start from a real picture here, and from a number in the model."""
@@ -182,5 +286,6 @@ async def test_people_and_renders_at_the_same_time_leave_no_segment_fresh_that_i
         acts = [act for act in random_acts(seed, 30) if act.verb not in ("continue", "redeliver", "fail")]
         await asyncio.gather(*(real.do(act, pure) for act in acts), return_exceptions=False)
         timeline = await real.timeline()
-        assert timeline.settled() == timeline, seed
+        for version in timeline.settled().chain():
+            assert set(version.causes) <= set(timeline.version(version.id).causes), (seed, version.position)
         assert [v.position for v in timeline.chain()] == list(range(1, POSITIONS + 1))
