@@ -16,6 +16,7 @@ from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.facts import FactOperations
 from services.dispatch.operations.planning import Planner
+from services.dispatch.operations.progress import ProgressOperations
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.rendering import RenderOperations
@@ -142,6 +143,7 @@ def _take_requests(
     batches = BatchOperations(
         store=store, shots=shots, planner=Planner(store=store, fact_patience_seconds=0), new_work=new_work
     )
+    queue = QueueOperations(store=store, gates=gates, new_work=new_work)
     chassis.include(
         build_router(
             scenes_=scenes,
@@ -151,8 +153,9 @@ def _take_requests(
             shots_=shots,
             batches_=batches,
             servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),
-            queue_=QueueOperations(store=store, gates=gates, new_work=new_work),
+            queue_=queue,
             usage_=UsageOperations(store=store),
+            progress_=ProgressOperations(store=store, queue=queue, timelines=timelines),
             store=store,
         )
     )

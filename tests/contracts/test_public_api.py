@@ -43,6 +43,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 servers_=NOTHING,
                 queue_=NOTHING,
                 usage_=NOTHING,
+                progress_=NOTHING,
                 store=NOTHING,
             )
         ],

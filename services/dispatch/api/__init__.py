@@ -2,8 +2,9 @@
 
 from fastapi import APIRouter
 
-from services.dispatch.api import batches, jobs, queue, regenerations, repairs, scenes, segments, shots, usage
+from services.dispatch.api import batches, jobs, progress, queue, regenerations, repairs, scenes, segments, shots, usage
 from services.dispatch.operations.batches import BatchOperations
+from services.dispatch.operations.progress import ProgressOperations
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
 from services.dispatch.operations.repairs import RepairOperations
@@ -26,6 +27,7 @@ def build_router(
     servers_: ServerOperations,
     queue_: QueueOperations,
     usage_: UsageOperations,
+    progress_: ProgressOperations,
     store: Store,
 ) -> APIRouter:
     router = APIRouter(prefix="/api")
@@ -37,5 +39,6 @@ def build_router(
     router.include_router(shots.build_router(operations=shots_, store=store))
     router.include_router(queue.build_router(operations=queue_))
     router.include_router(usage.build_router(operations=usage_))
+    router.include_router(progress.build_router(operations=progress_))
     router.include_router(jobs.build_router(servers_=servers_, store=store))
     return router

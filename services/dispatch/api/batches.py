@@ -125,4 +125,12 @@ def build_router(*, operations: BatchOperations) -> APIRouter:
     async def show(batch_id: PathId, _: Viewer) -> BatchResponse:
         return BatchResponse.model_validate(await operations.progress(batch_id))
 
+    @router.post(
+        "/test-shots/batches/{batch_id}/cancel",
+        summary="Stop what is not finished of a batch",
+        response_model=BatchResponse,
+    )
+    async def cancel(batch_id: PathId, cause: RequestCause, _: Creator) -> BatchResponse:
+        return BatchResponse.model_validate(await operations.cancel(batch_id, cause))
+
     return router

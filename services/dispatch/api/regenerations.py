@@ -133,6 +133,7 @@ class CascadeResponse(ResponseModel):
 def build_router(*, operations: RegenerationOperations, store: Store) -> APIRouter:
     router = APIRouter(tags=["regeneration"])
     _add_regeneration(router, operations)
+    _add_cancel(router, operations)
     _add_versions(router, operations, store)
     _add_cascades(router, operations, store)
     return router
@@ -173,6 +174,17 @@ def _add_regeneration(router: APIRouter, operations: RegenerationOperations) -> 
             may_need_rechecking=[TouchedSegment.of(v) for v in told.may_need_rechecking],
             became_stale=None if shown.activation is None else len(shown.activation.became_stale),
         )
+
+
+def _add_cancel(router: APIRouter, operations: RegenerationOperations) -> None:
+    @router.post(
+        "/segments/{segment_id}/cancel",
+        summary="Stop the render of a new version of a segment",
+        response_model=SegmentResponse,
+    )
+    async def cancel(segment_id: PathId, cause: RequestCause, _: Creator) -> SegmentResponse:
+        """And the cascade that it is a step of. A segment of a scene's first rendering is cancelled with the scene."""
+        return SegmentResponse.of(await operations.cancel(segment_id, cause))
 
 
 def _add_versions(router: APIRouter, operations: RegenerationOperations, store: Store) -> None:

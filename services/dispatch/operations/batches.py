@@ -10,6 +10,7 @@ from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.domain.estimates import RenderSample, expected_seconds, makespan
 from services.dispatch.domain.planning import derived_seed
 from services.dispatch.domain.scenes import Json, Tier
+from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.parameters import workflow_of
 from services.dispatch.operations.planning import NewScene, Planner
 from services.dispatch.operations.shots import PlannedShot, ShotOperations
@@ -97,6 +98,7 @@ class BatchOperations:
         now: Clock = utc_now,
     ) -> None:
         self._store = store
+        self._chains = Chains(store)
         self._shots = shots
         self._planner = planner
         self._new_work = new_work
@@ -135,6 +137,17 @@ class BatchOperations:
         if batch is None:
             raise NotFound(f"there is no batch {batch_id}")
         return batch
+
+    async def cancel(self, batch_id: int, cause: Cause) -> Batch:
+        """Stop what is not finished of it. Its finished shots stay, and the batch sent again adds the others anew."""
+        now = self._now()
+        async with self._store.transaction(cause) as tx:
+            for scene_id in await self._store.open_scenes_of_batch_in(tx, batch_id):
+                scene = await self._store.lock_scene(tx, scene_id)
+                if scene is not None and scene.finished_at is None:
+                    await self._chains.stop(tx, scene, "cancelled", f"cancelled by {cause.actor}", now)
+        self._new_work()
+        return await self.progress(batch_id)
 
     async def _wanted(self, batch: NewBatch, cause: Cause) -> tuple[list[_Wanted], list[Skipped]]:
         servers = await self._store.servers()

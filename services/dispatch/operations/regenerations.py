@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from services.dispatch.domain.errors import Conflict, NotFound
 from services.dispatch.domain.regeneration import (
     CascadePlan,
+    CascadeState,
     CascadeStep,
     RegenerationFacts,
     cascade_plan,
     changed_parameters,
     regeneration_facts,
 )
-from services.dispatch.domain.scenes import Json, Scene, Segment
+from services.dispatch.domain.scenes import Json, Scene, Segment, SegmentState
 from services.dispatch.domain.timeline import Activation, Timeline
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.operations.plans import say_if_changed
@@ -86,6 +87,32 @@ class RegenerationOperations:
             await self._gates.settle(held.tx, held.scene.id)
         self._new_work()
         return asked, facts
+
+    async def cancel(self, segment_id: int, cause: Cause) -> Segment:
+        """Stop the render of a new version, and the cascade that it is a step of. What is current stays.
+
+        Raises Conflict when it is not on its way, or is part of its scene's chain: that one is cancelled as a whole.
+        """
+        now = self._now()
+        async with self._hold(segment_id, cause) as held:
+            if held.segment.is_current or held.segment.state is not SegmentState.QUEUED:
+                raise Conflict(
+                    f"segment {segment_id} is {held.segment.state.value}; only a new version that is on its way can be "
+                    f"cancelled, or scene {held.scene.id} as a whole"
+                )
+            for job in await self._store.cancel_jobs_of_segment(held.tx, segment_id, now):
+                await self._store.abandon_open_attempts(held.tx, job.id, now)
+            await self._store.cancel_version(held.tx, segment_id)
+            if held.segment.cascade_id is not None:
+                reason = f"cancelled by {cause.actor}"
+                await self._store.end_cascade(
+                    held.tx, held.scene.id, state=CascadeState.STOPPED, reason=reason, now=now
+                )
+            await self._gates.settle(held.tx, held.scene.id)
+            cancelled = await self._store.segment_in(held.tx, segment_id)
+        self._new_work()
+        assert cancelled is not None
+        return cancelled
 
     async def rendered(self, segment_id: int, *, wait_seconds: float) -> Segment:
         """The segment once its render has ended, or as it is when the time is over."""

@@ -3,6 +3,7 @@
 from services.dispatch.store.facts import FactStore
 from services.dispatch.store.fitness import FitnessStore
 from services.dispatch.store.jobs import JobStore
+from services.dispatch.store.progress import ProgressStore
 from services.dispatch.store.queue import QueueStore
 from services.dispatch.store.repairs import RepairStore
 from services.dispatch.store.scenes import SceneStore
@@ -28,6 +29,7 @@ class Store(
     FitnessStore,
     SeamStore,
     UsageStore,
+    ProgressStore,
     RepairStore,
 ):
     """One object for the whole schema; its statements are grouped by what they are about."""

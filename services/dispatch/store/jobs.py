@@ -199,6 +199,19 @@ class JobStore(BaseStore):
             now,
         )
 
+    async def cancel_jobs_of_segment(self, tx: Transaction, segment_id: int, now: datetime) -> list[Job]:
+        rows = await tx.connection.fetch(
+            """
+            UPDATE generation_jobs
+            SET state = 'cancelled', finished_at = $2, lease_token = NULL, leased_until = NULL
+            WHERE segment_id = $1 AND state IN ('queued', 'leased')
+            RETURNING *
+            """,
+            segment_id,
+            now,
+        )
+        return [_job(row) for row in rows]
+
     async def cancel_jobs(self, tx: Transaction, scene_id: int, now: datetime) -> list[Job]:
         rows = await tx.connection.fetch(
             """
