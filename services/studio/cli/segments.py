@@ -1,6 +1,7 @@
 """`rushes segment`: one segment again, back, approved, locked; and the stale ones after it."""
 
 from typing import Annotated, Any
+from uuid import UUID
 
 import typer
 
@@ -61,9 +62,10 @@ def _add_versions(app: typer.Typer) -> None:
     def versions(segment: Segment) -> None:
         with Target.from_environment().client() as client:
             for one in client.items(f"/api/segments/{segment}/versions"):
-                marks = [name for name in ("is_current", "is_stale", "is_locked") if one[name]]
+                marks = [name for name in ("is_current", "is_stale", "is_locked", "is_candidate") if one[name]]
                 words = " ".join([one["state"], one["review"], *(mark.removeprefix("is_") for mark in marks)])
-                print(f"{one['id']}  version {one['version']}  {words}")
+                print(f"{one['id']}  version {one['version']}  {words}{_boundaries(one)}")
+                _say_repair(one)
 
     @app.command(help="Make a version current again: the one named, or the one that the named current one replaced.")
     def revert(segment: Segment, overwrite: Overwrite = None) -> None:
@@ -73,6 +75,33 @@ def _add_versions(app: typer.Typer) -> None:
             f"segment {told['segment']['id']} is current; "
             f"{told['became_stale']} became stale, {told['became_fresh']} became fresh"
         )
+
+    @app.command(name="undo-repair", help="Bring the versions back that a repaired boundary replaced.")
+    def undo_repair(
+        repair: Annotated[UUID, typer.Argument(help="the id of a repair, as `rushes segment versions` shows it")],
+        overwrite: Overwrite = None,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            told = client.post(f"/api/boundary-repairs/{repair}/undo", {"overwrite": overwrite or []})
+        names = ", ".join(str(one["id"]) for one in told["segments"])
+        print(
+            f"current again: segment {names}; {told['became_stale']} became stale, {told['became_fresh']} became fresh"
+        )
+
+
+def _boundaries(version: dict[str, Any]) -> str:
+    """How alike the frames on both sides of its boundaries are, where that was measured."""
+    found = {side: version[f"boundary_ssim_{side}"] for side in ("before", "after")}
+    shown = [f"{side} {ssim:.2f}" for side, ssim in found.items() if ssim is not None]
+    return f"  boundary {', '.join(shown)}" if shown else ""
+
+
+def _say_repair(version: dict[str, Any]) -> None:
+    if version["repair"] is None:
+        return
+    what = f"{version['repair']['summary']} (repair {version['repair']['repair_id']})"
+    held = version["activation"] is not None and version["activation"]["outcome"] == "held"
+    print(f"    {what}{'; ' + version['activation']['reason'] if held else ''}")
 
 
 def _add_marks(app: typer.Typer) -> None:

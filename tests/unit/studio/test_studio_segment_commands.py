@@ -11,6 +11,7 @@ from services.studio.cli.app import main
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
 
+REPAIR = "0193fd4e-7c5a-7000-8000-000000000001"
 TOUCHED = [{"segment_id": 8, "position": 6}]
 ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/api/segments/5/regeneration"): {
@@ -26,9 +27,17 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/api/segments/5/versions"): {
         "items": [
             {"id": 5, "version": 1, "state": "generated", "review": "none", "is_current": True, "is_stale": True,
-             "is_locked": False},
+             "is_locked": False, "is_candidate": False, "boundary_ssim_before": 0.0, "boundary_ssim_after": None,
+             "repair": None, "activation": None},
+            {"id": 12, "version": 2, "state": "generated", "review": "none", "is_current": False, "is_stale": False,
+             "is_locked": False, "is_candidate": True, "boundary_ssim_before": None, "boundary_ssim_after": None,
+             "repair": {"repair_id": REPAIR, "summary": "repaired boundary before, 8 frames blended, 3 dropped"},
+             "activation": {"outcome": "held", "reason": "refused: sharpness"}},
         ],
         "next_cursor": None,
+    },
+    ("POST", f"/api/boundary-repairs/{REPAIR}/undo"): {
+        "segments": [{"id": 4}, {"id": 5}], "became_stale": 0, "became_fresh": 2,
     },
 }  # fmt: skip
 
@@ -84,6 +93,14 @@ def test_versions_reverts_and_locks_are_said(asked: list[httpx.Request], capsys:
     for verb in ("versions", "revert", "lock"):
         run(verb, "5")
     said = capsys.readouterr().out
-    assert "version 1  generated none current stale" in said
+    assert "version 1  generated none current stale  boundary before 0.00" in said
+    assert "version 2  generated none candidate\n    repaired boundary before, 8 frames blended, 3 dropped" in said
+    assert f"(repair {REPAIR}); refused: sharpness" in said
     assert "segment 4 is current; 0 became stale, 2 became fresh" in said
     assert "segment 5: none, locked" in said
+
+
+def test_a_repair_is_undone_by_its_id(asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]) -> None:
+    run("undo-repair", REPAIR, "--overwrite", "12")
+    assert json.loads(asked[-1].content) == {"overwrite": [12]}
+    assert "current again: segment 4, 5; 0 became stale, 2 became fresh" in capsys.readouterr().out
