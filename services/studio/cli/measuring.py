@@ -1,4 +1,4 @@
-"""`rushes score | compare | identity | boundary | smooth`: programs of the services that measure, passed through.
+"""`rushes score | compare | drift | identity | boundary | smooth`: programs of the measuring services, passed through.
 
 They run in a process of their own: no service knows another, and the client of the API carries no decoder.
 """
@@ -11,6 +11,10 @@ import typer
 PROGRAMS = {
     "score": ("services.scoring.commands", "How good is a clip? Files on this machine, no server needed."),
     "compare": ("services.scoring.commands", "How far is a clip from another one, frame by frame?"),
+    "drift": (
+        "services.scoring.commands",
+        "How far have clips of a chain moved from the first, and where does it lead?",
+    ),
     "identity": ("services.scoring.commands", "Do two pictures show the same person? --status: what compares them."),
     "boundary": ("services.smoothing.commands", "Can the cut from one clip to the next be seen?"),
     "smooth": ("services.smoothing.commands", "Try to repair that cut, into new files."),

@@ -54,6 +54,18 @@ def build() -> typer.Typer:
         with Target.from_environment().client() as client:
             print(json_module.dumps(client.get(f"/api/scenes/{scene}"), indent=2))
 
+    @app.command(help="How far a scene has moved from its first segment, and at which one it will be beyond its limit.")
+    def drift(scene: Annotated[int, typer.Argument(min=1)], json: Json = False) -> None:
+        with Target.from_environment().client() as client:
+            told = client.get(f"/api/scenes/{scene}/drift")
+        if json:
+            print(json_module.dumps(told, indent=2))
+            return
+        for metric in told["metrics"]:
+            print(f"{metric['metric']}: {metric['outlook']}")
+            for one in metric["values"]:
+                print(f"  segment {one['position']}: {one['reason'] or format(one['value'], '.3g')}")
+
     @app.command(name="list", help="All scenes.")
     def list_scenes(json: Json = False) -> None:
         print_list("/api/scenes", ("id", "name", "character_id", "state", "tier"), json=json)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from PIL import Image
 
@@ -103,6 +104,46 @@ def test_of_several_source_images_the_likest_counts(folder: Path, capsys: pytest
     assert similarity("face.png", "cup.png") == similarity("face.png") > 0.9
 
 
+@pytest.fixture(scope="module")
+def reddening(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Five clips of one picture, each redder than the one before, and the last one no clip at all."""
+    folder = tmp_path_factory.mktemp("chain")
+    clips = []
+    for number in range(5):
+        redder = [
+            np.clip(frame + np.array([3 * number, 0, -3 * number]), 0, 255).astype(np.uint8)
+            for frame in camera(photograph("astronaut"), frames=4)
+        ]
+        clips.append(clip(folder / f"{number}.mp4", redder))
+    (folder / "broken.mp4").write_bytes(b"no clip")
+    return [*clips, folder / "broken.mp4"]
+
+
+def test_drift_of_files_in_their_order(reddening: list[Path], folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    report = said(capsys, "drift", *reddening, "--identity", folder / "face.png", "--json")
+    colour = report["metrics"]["drift_colour"]
+    values = [each["value"] for each in colour["values"]]
+    assert values[0] == 0.0 and values == sorted(values) and values[4] > 5
+    assert 0 < colour["slope_low"] < colour["slope"] < colour["slope_high"]
+    assert colour["slope"] == pytest.approx(values[4] / 4, rel=0.1)
+    expected = 1 + 20.0 / colour["slope"]
+    assert colour["crossing"]["limit"] == 20.0
+    assert colour["crossing"]["position"] == pytest.approx(expected, abs=1.1)
+    assert colour["crossing"]["earliest"] <= colour["crossing"]["position"] <= colour["crossing"]["latest"]
+    assert report["metrics"]["drift_contrast"]["crossing"] is None
+    assert [each["position"] for each in report["metrics"]["drift_identity"]["values"]] == [1, 2, 3, 4, 5]
+    assert report["segments"][5]["not_measurable"].startswith("the clip cannot be decoded")
+    fields = {*report} | {key for metric in report["metrics"].values() for key in metric} | {*report["segments"][0]}
+    assert fields - {"not_measurable", "limit_below", "slope_low", "slope_high"} <= set(FIELDS)
+
+
+def test_drift_for_people_and_without_a_person(reddening: list[Path], capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["drift", *map(str, reddening[:3])]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].startswith("drift_colour") and "expected beyond its limit 20 at segment" in lines[0]
+    assert "segment 1 has no identity_similarity: the character has no source image" in lines[-1]
+
+
 def test_the_texts_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["score", str(folder / "good.mp4")]) == 0
     assert capsys.readouterr().out.startswith("pass, quality 0.")
@@ -128,6 +169,8 @@ def test_the_texts_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) 
         (["compare", "good.mp4", "short.mp4"], "compare: the reference has 8 frames, the clip 5; --align start"),
         (["compare", "good.mp4", "small.mp4"], "compare: the reference is 160x160, the clip 80x80; --align size"),
         (["compare", "good.mp4", "empty.mp4"], "compare: the file is empty (0 bytes)"),
+        (["drift", "good.mp4"], "drift: drift needs a first clip and at least one more, in their order"),
+        (["drift", "empty.mp4", "good.mp4"], "drift: empty.mp4: the clip cannot be decoded: the file is empty"),
         (["identity", "face.png"], "identity: two pictures are compared; or ask for --status"),
         (["identity", "face.png", "absent.png"], "identity: absent.png: the picture cannot be read"),
     ],

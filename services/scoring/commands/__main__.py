@@ -1,0 +1,5 @@
+import sys
+
+from services.scoring.commands import main
+
+sys.exit(main())
