@@ -27,9 +27,19 @@ SCALER_THREADS = 1
 """With more, swscale's slices race for the first pixels of a row (gbrp10 of 161 x 121 pixels, one frame in ten)."""
 
 
+BT601 = (0.299, 0.114)
+BT709 = (0.2126, 0.0722)
+BT2020 = (0.2627, 0.0593)
+"""Red's and blue's share of luma, in ITU-R BT.601-7, BT.709-6 and BT.2020-2."""
+
+WEIGHTS = {1: BT709, 9: BT2020, 10: BT2020}
+"""By FFmpeg's number of the colour space; BT.601 for every other, as swscale reads them."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planes:
-    """One frame. `u` and `v` are None for grey; `limited` says whether luma 16 to 235 (of 8 bits) is black to white."""
+    """One frame. `u` and `v` are None for grey; `limited` says whether luma 16 to 235 (of 8 bits) is black to white;
+    `weights` are those of red and blue in its luma."""
 
     index: int
     y: Samples
@@ -37,6 +47,7 @@ class Planes:
     v: Samples | None
     bits: int
     limited: bool
+    weights: tuple[float, float] = BT601
 
     @property
     def size(self) -> tuple[int, int]:
@@ -102,6 +113,7 @@ def _planes(index: int, frame: VideoFrame) -> Planes:
         v=None if grey else planes[2],
         bits=bits,
         limited=_is_limited(frame, stored),
+        weights=BT601 if frame.format.is_rgb else WEIGHTS.get(int(frame.colorspace), BT601),
     )
 
 

@@ -8,6 +8,8 @@ from numpy.typing import NDArray
 from scipy.ndimage import convolve, gaussian_filter
 from skimage.transform import resize_local_mean
 
+from shared.video.planes import Planes
+
 Floats = NDArray[np.float64]
 
 IMMERKAER = np.array([[1, -2, 1], [-2, 4, -2], [1, -2, 1]], dtype=np.float64)
@@ -66,6 +68,26 @@ def sharpness(grey: NDArray[np.uint8], side: int = 256) -> float:
     if coarse[strongest].mean() < 0.25:
         return 0.0
     return float(np.clip((fine[strongest].mean() / coarse[strongest].mean() - 1) / 1.5, 0, 1))
+
+
+def rgb(stored: Planes) -> NDArray[np.uint8]:
+    """The whole picture in R', G', B' by ITU-R BT.601-7, 2.5.3 (or the stream's own weights), chroma repeated."""
+    depth = (1 << stored.bits) / 256
+    low, luma_range, chroma_range = (16, 219, 224) if stored.limited else (0, 255, 255)
+    y = np.clip((stored.y / depth - low) / luma_range, 0, 1)
+    height, width = y.shape
+    if stored.u is None or stored.v is None:
+        cb = cr = np.zeros_like(y)
+    else:
+        down, across = -(-height // stored.u.shape[0]), -(-width // stored.u.shape[1])
+        cb, cr = (
+            ((plane / depth - 128) / chroma_range).repeat(down, 0).repeat(across, 1)[:height, :width]
+            for plane in (stored.u, stored.v)
+        )
+    kr, kb = stored.weights
+    red, blue = y + 2 * (1 - kr) * cr, y + 2 * (1 - kb) * cb
+    green = (y - kr * red - kb * blue) / (1 - kr - kb)
+    return np.rint(np.clip(np.stack([red, green, blue], axis=2), 0, 1) * 255).astype(np.uint8)
 
 
 def look(rgb: NDArray[np.uint8], grey: NDArray[np.uint8]) -> Mapping[str, float]:

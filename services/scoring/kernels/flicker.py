@@ -5,7 +5,7 @@ from numpy.typing import NDArray
 
 from services.scoring.kernels.compiled import compiled
 from services.scoring.kernels.luma import Luma, Map, Plane, cell_means
-from services.scoring.kernels.motion import Field, warped
+from services.scoring.kernels.motion import Field, lengths, warped
 
 GRID = 6
 """Cells of 16 x 16 pixels at the analysis size: large enough that interpolation noise averages out."""
@@ -40,9 +40,9 @@ def flicker(*, before: Map, after: Map) -> float:
 
 def fastest_part(*, field: Field) -> float:
     """Mean length of the longest 2 % of the flow, as a fraction of the frame's shorter side (VBench's `get_score`)."""
-    lengths = np.hypot(field[..., 0], field[..., 1]).ravel()
-    count = max(1, int(lengths.size * FASTEST_SHARE))
-    fastest = np.partition(lengths, lengths.size - count)[lengths.size - count :]
+    every = lengths(field=field).ravel()
+    count = max(1, int(every.size * FASTEST_SHARE))
+    fastest = np.partition(every, every.size - count)[every.size - count :]
     return float(fastest.mean(dtype=np.float64) / min(field.shape[:2]))
 
 

@@ -23,7 +23,16 @@ def noise(*, of: Surface) -> float:
     thirds of a noise of 0.04.
     """
     seen = of.crushed + of.blown <= MOSTLY * of.pixels
-    return float(np.percentile(noise_cells(of=of)[seen], QUIET)) if seen.any() else 0.0
+    return _quantile(noise_cells(of=of)[seen]) if seen.any() else 0.0
+
+
+def _quantile(values: Map) -> float:
+    """QUIET percent of the values are below; linear between two of them, as numpy.percentile, without its overhead."""
+    ordered = np.sort(values)
+    place = QUIET / 100 * (len(ordered) - 1)
+    below = int(place)
+    above = min(below + 1, len(ordered) - 1)
+    return float(ordered[below] + (place - below) * (ordered[above] - ordered[below]))
 
 
 def noise_cells(*, of: Surface) -> Map:

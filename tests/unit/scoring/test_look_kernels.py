@@ -1,20 +1,24 @@
 """Contrast, colour, blocks, noise, edges: each against its formula written plainly, and against published values."""
 
+import av
 import cv2
 import numpy as np
 import pytest
+from av.video.reformatter import ColorRange, Colorspace
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from services.scoring.kernels.blocks import blockiness, blockiness_cells
 from services.scoring.kernels.colour import SIDE as COLOUR_SIDE
-from services.scoring.kernels.colour import colour_sums, colourfulness, colourfulness_cells
+from services.scoring.kernels.colour import coarse_rgb, colour_sums, colourfulness, colourfulness_cells
 from services.scoring.kernels.exposure import clipped_share, contrast, contrast_cells, luma_cells, mean_luma
 from services.scoring.kernels.grain import noise, noise_cells
-from services.scoring.kernels.luma import at_side, cell_region, coarse, extreme_cell, luma
+from services.scoring.kernels.luma import at_side, cell_region, coarse, extreme_cell, luma, stored_luma
 from services.scoring.kernels.sharpness import edges, sharpness
+from services.scoring.kernels.shrink import shrunk
 from services.scoring.kernels.surface import surface
+from shared.video.planes import Planes, _planes
 from tests.support import plain_scores
 from tests.support.clips import Rgb, photograph
 
@@ -223,6 +227,64 @@ class TestBlockiness:
         spoiled[y : y + h, x : x + w] = jpeg(picture, 5)[y : y + h, x : x + w]
         cells = blockiness_cells(of=surface(luma=spoiled))
         assert extreme_cell(cells=cells, highest=True, width=512, height=384)[1] == (x, y, w, h)
+
+
+class TestShrinking:
+    @given(
+        sizes.flatmap(lambda size: arrays(np.uint8, size, elements=st.integers(0, 255))),
+        st.floats(0.3, 0.99),
+        st.floats(0.3, 0.99),
+    )
+    @settings(max_examples=120, deadline=None, derandomize=True)
+    def test_it_is_opencvs_area_average_rounded(self, picture: Rgb, across: float, down: float) -> None:
+        size = max(1, round(picture.shape[1] * across)), max(1, round(picture.shape[0] * down))
+        wanted = cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        assert np.abs(shrunk(picture=picture, size=size) - wanted).max() < 0.501
+
+    @pytest.mark.parametrize("size", [(337, 194), (126, 73), (208, 120), (831, 479), (416, 240), (97, 300)])
+    def test_so_it_is_on_photographs(self, size: tuple[int, int]) -> None:
+        picture = cv2.resize(grey("astronaut"), (832, 480))
+        wanted = cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)
+        found = shrunk(picture=picture, size=size)
+        assert found.shape == (size[1], size[0])
+        assert np.abs(found - wanted).max() < 0.501
+
+
+class TestCoarseColours:
+    def seen(self, frame: av.VideoFrame) -> tuple[Planes, Rgb]:
+        stored = _planes(0, frame)
+        grey = stored_luma(plane=stored.y, bits=stored.bits, limited=stored.limited)
+        return stored, coarse_rgb(
+            luma=grey, u=stored.u, v=stored.v, bits=stored.bits, limited=stored.limited, weights=stored.weights
+        )
+
+    @pytest.mark.parametrize("pix_fmt", ["yuv420p", "yuv444p", "yuvj420p", "yuv420p10le", "yuv422p", "gray"])
+    @pytest.mark.parametrize("name", PHOTOGRAPHS)
+    def test_they_are_those_of_the_whole_picture_turned_into_rgb(self, name: str, pix_fmt: str) -> None:
+        rgb = np.ascontiguousarray(photograph(name)[:352, :448])
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(format=pix_fmt)
+        stored, found = self.seen(frame)
+        shown = frame.to_ndarray(format="rgb24")
+        assert np.abs(found - coarse(picture=shown, side=COLOUR_SIDE).astype(float)).mean() < 3.0, "swscale truncates"
+        wanted = coarse(picture=plain_scores.rgb(stored), side=COLOUR_SIDE).astype(float)
+        assert np.abs(found - wanted).mean() < 1.0
+        assert np.abs(found.mean(axis=(0, 1)) - wanted.mean(axis=(0, 1))).max() < 0.8
+
+    @pytest.mark.parametrize(
+        ("space", "kr", "kb"), [(Colorspace.ITU709, 0.2126, 0.0722), (Colorspace.ITU601, 0.299, 0.114)]
+    )
+    def test_primaries_come_back_with_the_matrix_that_the_stream_names(
+        self, space: Colorspace, kr: float, kb: float
+    ) -> None:
+        rgb = np.zeros((64, 64, 3), np.uint8)
+        rgb[:32, :32], rgb[:32, 32:], rgb[32:, :32], rgb[32:, 32:] = (200, 30, 30), (30, 200, 30), (30, 30, 200), 128
+        frame = av.VideoFrame.from_ndarray(rgb, format="rgb24").reformat(
+            format="yuv444p", dst_colorspace=space, dst_color_range=ColorRange.MPEG
+        )
+        frame.colorspace = space
+        stored, found = self.seen(frame)
+        assert stored.weights == (kr, kb)
+        assert np.abs(found[4::24, 4::24].astype(int) - rgb[4::24, 4::24]).max() <= 3
 
 
 class TestCoarse:

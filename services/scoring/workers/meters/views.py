@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from services.scoring.kernels import colour, motion
-from services.scoring.kernels.luma import Luma, Rgb, at_side, coarse, stored_luma
+from services.scoring.kernels.luma import Luma, Rgb, at_side, stored_luma
 from services.scoring.kernels.surface import Surface, surface
 from shared.video.planes import Planes, StoredFrame
 
@@ -40,7 +40,10 @@ class View:
 
     @cached_property
     def colours(self) -> Rgb:
-        return coarse(picture=self.rgb, side=colour.SIDE)
+        stored = self.stored
+        return colour.coarse_rgb(
+            luma=self.luma, u=stored.u, v=stored.v, bits=stored.bits, limited=stored.limited, weights=stored.weights
+        )
 
 
 def full_luma(planes: Planes) -> Luma:
