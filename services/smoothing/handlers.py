@@ -1,9 +1,10 @@
 """Events in."""
 
 from services.smoothing import domain
-from services.smoothing.operations import SegmentOperations
+from services.smoothing.operations import RepairOperations, SegmentOperations
 from shared.cause import Cause
 from shared.contracts import topics
+from shared.contracts.boundary import BoundaryRepairRejected
 from shared.contracts.character import CharacterDeleted
 from shared.contracts.project import ProjectDeleted
 from shared.contracts.scene import SceneDeleted
@@ -13,8 +14,9 @@ from shared.kafka.consumer import Consumer
 
 
 class Handlers:
-    def __init__(self, segments: SegmentOperations) -> None:
+    def __init__(self, segments: SegmentOperations, repairs: RepairOperations) -> None:
         self._segments = segments
+        self._repairs = repairs
 
     async def segment_generated(self, event: SegmentGenerated, cause: Cause) -> None:
         """Keep a copy: it may become current.
@@ -25,7 +27,8 @@ class Handlers:
         await self._segments.receive(cause, _segment(event))
 
     async def segment_activated(self, event: SegmentActivated, cause: Cause) -> None:
-        """Measure how the version joins its neighbours, where that is not known.
+        """Measure how the version joins its neighbours, where that is not known; see whether it is a repair, or the end
+        of one.
 
         Duplicate, or stale (the same or a later sequence of that position is known): nothing. Before its
         `segment.generated`: parked. Of a deleted scene: nothing.
@@ -33,6 +36,14 @@ class Handlers:
         await self._segments.activate(
             cause, domain.SegmentId(event.segment_id), scene_id=event.scene_id, sequence=event.sequence
         )
+
+    async def boundary_repair_rejected(self, event: BoundaryRepairRejected, cause: Cause) -> None:
+        """Keep why dispatch refused a repair that was proposed.
+
+        Our own rejections, duplicates, and those of a repair that is decided already or deleted: nothing.
+        """
+        if event.rejected_by == "dispatch":
+            await self._repairs.rejected(cause, event.repair_id, event.reasons)
 
     async def character_deleted(self, event: CharacterDeleted, cause: Cause) -> None:
         """Seams and queued work of it go. Duplicate: nothing left. Final, whatever comes late."""
@@ -72,6 +83,7 @@ def _segment(event: SegmentGenerated) -> domain.Segment:
 def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.SEGMENT_GENERATED, handlers.segment_generated)
     consumer.on(topics.SEGMENT_ACTIVATED, handlers.segment_activated)
+    consumer.on(topics.BOUNDARY_REPAIR_REJECTED, handlers.boundary_repair_rejected)
     consumer.on(topics.CHARACTER_DELETED, handlers.character_deleted)
     consumer.on(topics.SCENE_TYPE_DELETED, handlers.scene_type_deleted)
     consumer.on(topics.PROJECT_DELETED, handlers.project_deleted)

@@ -259,7 +259,7 @@ BOUNDARY_REPAIR_REJECTED = Topic(
     name="boundary.repair_rejected",
     event=BoundaryRepairRejected,
     producers=("smoothing", "dispatch"),
-    consumers=(),
+    consumers=("smoothing",),
     description="a repair that will not become current, and why",
 )
 

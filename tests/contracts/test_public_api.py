@@ -52,7 +52,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING, identity_backend="face-region"
             )
         ],
-        Owner.SMOOTHING: [smoothing_router(reads=NOTHING)],
+        Owner.SMOOTHING: [smoothing_router(reads=NOTHING, repairs=NOTHING, thresholds=NOTHING)],
         Owner.REGRESSION: [runs_router(NOTHING, NOTHING), references_router(NOTHING, NOTHING)],
     }
 

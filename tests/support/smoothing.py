@@ -8,10 +8,12 @@ from typing import Any
 
 from services.smoothing import domain
 from services.smoothing.handlers import Handlers
-from services.smoothing.operations import CheckOperations, ReadOperations, SegmentOperations
-from services.smoothing.store import CheckStore, SeamStore, SegmentStore, ThresholdStore
+from services.smoothing.operations import CheckOperations, ReadOperations, RepairOperations, SegmentOperations
+from services.smoothing.store import CheckStore, RepairStore, SeamStore, SegmentStore, ThresholdStore
 from services.smoothing.workers.measuring import MeasuringWorker, Pool
-from services.smoothing.workers.messages import Checked, CheckRequest
+from services.smoothing.workers.messages import Checked, CheckRequest, Repaired, RepairedFile, RepairRequest
+from services.smoothing.workers.proposing import Pool as RepairPool
+from services.smoothing.workers.proposing import ProposingWorker
 from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.base import Event
@@ -135,14 +137,76 @@ class PlayedPool:
         return Checked(found=self.answer(request), seconds=0.25)
 
 
+def made(request: RepairRequest, *sides: str) -> Repaired:
+    """A repair of these sides that joins better. Its files are there, and hold no video."""
+    files = []
+    for side in sides:
+        path = request.out / f"{side}.mp4"
+        path.write_bytes(f"repaired {side} of {request.previous} and {request.next}".encode())
+        path.with_suffix(".png").write_bytes(f"last frame of the repaired {side}".encode())
+        files.append(
+            RepairedFile(
+                side=side,
+                path=path,
+                last_frame=path.with_suffix(".png"),
+                frame_digest=sha(4),
+                width=160,
+                height=160,
+                frames=14,
+                fps=16.0,
+                duration_seconds=0.875,
+                changed_frames=0,
+                dropped_at_start=2 if side == "next" else 0,
+                dropped_at_end=2 if side == "previous" else 0,
+            )
+        )
+    return Repaired(
+        reasons=(),
+        before=domain.numbers_of(RED),
+        after=domain.numbers_of(GREEN),
+        files=tuple(files),
+        seconds=1.5,
+    )
+
+
+REFUSED = Repaired(
+    reasons=("the window is not better: visibility 2.10 before, 2.30 after",),
+    before=domain.numbers_of(RED),
+    after=domain.numbers_of(RED),
+    files=(),
+    seconds=1.5,
+)
+
+
+@dataclass
+class PlayedRepairs:
+    """Answers at once with what it is told, and remembers what it was asked."""
+
+    answer: Callable[[RepairRequest], Repaired] = lambda request: made(request, "next")
+    asked: list[RepairRequest] = field(default_factory=list)
+
+    async def ask(self, request: RepairRequest) -> Repaired:
+        self.asked.append(request)
+        return self.answer(request)
+
+
 class Smoothing:
     """The service without broker and HTTP: deliver events, let it work, see what it said."""
 
-    def __init__(self, database: Database, media: MediaStore, *, pool: Pool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        media: MediaStore,
+        *,
+        pool: Pool,
+        repair_pool: RepairPool,
+        patience_seconds: float = 60,
+    ) -> None:
         self.database = database
         self.media = media
         self.segments, self.seams = SegmentStore(database), SeamStore(database)
         self.checks, self.thresholds = CheckStore(database), ThresholdStore(database)
+        self.repairs = RepairStore(database)
         self.woken = 0
         self.checking = CheckOperations(
             segments=self.segments,
@@ -152,17 +216,31 @@ class Smoothing:
             lease_seconds=30,
             announce=lambda: None,
         )
-        self.reads = ReadOperations(segments=self.segments, seams=self.seams, thresholds=self.thresholds)
+        self.reads = ReadOperations(
+            segments=self.segments, seams=self.seams, repairs=self.repairs, thresholds=self.thresholds
+        )
+        self.repairing = RepairOperations(
+            segments=self.segments,
+            seams=self.seams,
+            repairs=self.repairs,
+            thresholds=self.thresholds,
+            lease_seconds=30,
+            patience_seconds=60,
+            wake=self._wake,
+        )
         self.handlers = Handlers(
             SegmentOperations(
                 segments=self.segments,
                 seams=self.seams,
                 checks=self.checks,
+                repairs=self.repairs,
                 thresholds=self.thresholds,
                 wake=self._wake,
-            )
+            ),
+            self.repairing,
         )
         self.worker = MeasuringWorker(operations=self.checking, media=media, pool=pool, lease_seconds=30)
+        self.proposer = ProposingWorker(operations=self.repairing, media=media, pool=repair_pool, lease_seconds=30)
         self._seen = 0
 
     def _wake(self) -> None:
@@ -188,6 +266,8 @@ class Smoothing:
         while await self.worker.step():
             pass
         while await self.checking.say_one():
+            pass
+        while await self.proposer.step():
             pass
 
     async def said(self) -> list[Event]:

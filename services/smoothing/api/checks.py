@@ -8,6 +8,7 @@ from pydantic import Field
 
 from services.smoothing import domain
 from services.smoothing.api.fields import PathId, Viewer
+from services.smoothing.api.repairs import RepairView, repair_view
 from services.smoothing.operations import Boundaries, Boundary, ReadOperations
 from services.smoothing.operations.wire import reading
 from shared.contracts.boundary import SeamReading, SeamRecommendation, SeamVerdict
@@ -39,6 +40,9 @@ class BoundaryView(ResponseModel):
     accepted_by: str | None = None
     accepted_at: datetime | None = None
     measured_at: datetime | None = None
+    repair: RepairView | None = Field(
+        default=None, description="the last repair of this boundary, or the one that made one of its versions"
+    )
     ahead: int | None = Field(default=None, description="while pending: seams that are measured before it")
 
 
@@ -137,6 +141,7 @@ def _boundary(boundary: Boundary | None, segment: domain.Segment, limits: domain
         accepted_by=meeting.accepted_by,
         accepted_at=meeting.accepted_at,
         measured_at=check.measured_at,
+        repair=None if boundary.repair is None else repair_view(boundary.repair),
         ahead=check.ahead if check.is_pending else None,
     )
     return view if check.seam is None else _measured(view, check.seam, limits)

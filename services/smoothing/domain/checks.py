@@ -26,6 +26,14 @@ class NotFound(Exception):
     """What was asked for does not exist; the message says what."""
 
 
+class Conflict(Exception):
+    """Not as things are now; the message says what stands in the way."""
+
+
+class Refused(Exception):
+    """The request makes no sense; the message says what to change."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Segment:
     """A version of a position that has a clip, as far as its seams need it; ids are those of who owns them."""

@@ -1,9 +1,10 @@
 """What is asked of smoothing without changing anything."""
 
 from dataclasses import dataclass
+from uuid import UUID
 
 from services.smoothing import domain
-from services.smoothing.store import SeamStore, SegmentStore, ThresholdStore
+from services.smoothing.store import RepairStore, SeamStore, SegmentStore, ThresholdStore
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +12,8 @@ class Boundary:
     """One end of a version that has, or will have, a neighbour. `meeting` is None while that has no clip."""
 
     meeting: domain.Meeting | None
+    repair: domain.Repair | None = None
+    """The last one of this seam, or the one that made one of its versions."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,9 +38,12 @@ class Boundaries:
 
 
 class ReadOperations:
-    def __init__(self, *, segments: SegmentStore, seams: SeamStore, thresholds: ThresholdStore) -> None:
+    def __init__(
+        self, *, segments: SegmentStore, seams: SeamStore, repairs: RepairStore, thresholds: ThresholdStore
+    ) -> None:
         self._segments = segments
         self._seams = seams
+        self._repairs = repairs
         self._thresholds = thresholds
 
     async def boundaries(self, segment_id: domain.SegmentId) -> Boundaries:
@@ -62,22 +68,33 @@ class ReadOperations:
             thresholds=await self._thresholds.of(segment.project_id),
         )
 
+    async def repair(self, repair_id: UUID) -> domain.Repair:
+        """Raises NotFound."""
+        repair = await self._repairs.find(repair_id)
+        if repair is None:
+            raise domain.NotFound(f"there is no repair {repair_id}")
+        return repair
+
     async def _start(self, segment: domain.Segment) -> Boundary | None:
         if segment.position == 1:
             return None
         neighbour = await self._segments.current(segment.scene_id, segment.position - 1)
-        return Boundary(meeting=None if neighbour is None else await self._seams.between(neighbour.id, segment.id))
+        return await self._boundary(None if neighbour is None else await self._seams.between(neighbour.id, segment.id))
 
     async def _end(self, segment: domain.Segment) -> Boundary | None:
         if segment.position >= segment.segment_count:
             return None
         neighbour = await self._segments.current(segment.scene_id, segment.position + 1)
-        return Boundary(meeting=None if neighbour is None else await self._seams.between(segment.id, neighbour.id))
+        return await self._boundary(None if neighbour is None else await self._seams.between(segment.id, neighbour.id))
 
     async def _last_start(self, segment: domain.Segment) -> Boundary | None:
         meeting = await self._seams.last_before(segment.id)
-        return None if meeting is None else Boundary(meeting=meeting)
+        return None if meeting is None else await self._boundary(meeting)
 
     async def _last_end(self, segment: domain.Segment) -> Boundary | None:
         meeting = await self._seams.last_after(segment.id)
-        return None if meeting is None else Boundary(meeting=meeting)
+        return None if meeting is None else await self._boundary(meeting)
+
+    async def _boundary(self, meeting: domain.Meeting | None) -> Boundary:
+        last = None if meeting is None else await self._repairs.last_of(meeting)
+        return Boundary(meeting=meeting, repair=None if last is None else await self._repairs.find(last))

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from services.smoothing import domain
-from services.smoothing.store import CheckStore, SeamStore, SegmentStore, ThresholdStore
+from services.smoothing import domain, metrics
+from services.smoothing.store import CheckStore, RepairStore, SeamStore, SegmentStore, ThresholdStore
 from shared.cause import Cause
 from shared.errors import NotYetKnown
 from shared.postgres import Transaction
@@ -18,12 +18,14 @@ class SegmentOperations:
         segments: SegmentStore,
         seams: SeamStore,
         checks: CheckStore,
+        repairs: RepairStore,
         thresholds: ThresholdStore,
         wake: Callable[[], None],
     ) -> None:
         self._segments = segments
         self._seams = seams
         self._checks = checks
+        self._repairs = repairs
         self._thresholds = thresholds
         self._wake = wake
 
@@ -48,6 +50,9 @@ class SegmentOperations:
             if not segment.is_seamed or not await self._segments.activate(tx, segment, sequence=sequence):
                 return
             await self._meet_neighbours(tx, segment)
+            outcomes = await self._settle_repairs(tx, segment)
+        for outcome in outcomes:
+            metrics.REPAIRS.labels(outcome.value).inc()
         self._wake()
 
     async def _meet_neighbours(self, tx: Transaction, segment: domain.Segment) -> None:
@@ -58,6 +63,19 @@ class SegmentOperations:
                 pair = domain.Pair(previous_clip_sha256=previous.clip_sha256, next_clip_sha256=following.clip_sha256)
                 check_id = await self._checks.ask(tx, pair)
                 await self._seams.meet(tx, previous, following, check_id, correlation_id=tx.cause.correlation_id)
+
+    async def _settle_repairs(self, tx: Transaction, segment: domain.Segment) -> list[domain.RepairState]:
+        """What this version becoming current makes of the scene's repairs; those that changed."""
+        changed = []
+        for repair in await self._repairs.made_in(tx, segment.scene_id, segment.position):
+            clips = repair.made.clips
+            found = {c.position: await self._segments.current(segment.scene_id, c.position, tx=tx) for c in clips}
+            current = {position: version for position, version in found.items() if version is not None}
+            state = domain.settled(repair.state, repair.id, clips, current)
+            if state is not repair.state:
+                await self._repairs.settle(tx, repair.id, state)
+                changed.append(state)
+        return changed
 
     async def forget(self, cause: Cause, kind: domain.Deletable, thing_id: int) -> None:
         """Something is gone: its seams, limits and queued work go too, and nothing of it comes back."""

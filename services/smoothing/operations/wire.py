@@ -1,13 +1,19 @@
 """Domain to contract: what a seam looks like on the wire."""
 
+from datetime import datetime
+
 from services.smoothing import domain
 from shared.contracts import types
 from shared.contracts.boundary import (
     BoundaryChecked,
+    BoundaryRepairRejected,
+    BoundarySmoothed,
+    RepairedClip,
     SeamReading,
     SeamRecommendation,
     SeamSide,
     SeamVerdict,
+    SmoothingMethod,
 )
 
 
@@ -34,17 +40,58 @@ def checked(meeting: domain.Meeting, limits: domain.Thresholds, *, sequence: int
     )
 
 
+def smoothed(repair: domain.Repair, made: domain.Made, *, at: datetime) -> BoundarySmoothed:
+    """What was made of two versions that meet."""
+    assert made.before is not None and made.after is not None  # what has clips was measured
+    meeting = repair.meeting
+    return BoundarySmoothed(
+        repair_id=repair.id,
+        scene_id=types.SceneId(repair.scene_id),
+        project_id=types.ProjectId(meeting.next.project_id),
+        previous=side(meeting.previous),
+        next=side(meeting.next),
+        method=SmoothingMethod(repair.wish.method.value),
+        clips=tuple(_clip(clip) for clip in made.clips),
+        before=told(made.before),
+        after=told(made.after),
+        overwrite=tuple(types.SegmentId(segment_id) for segment_id in repair.wish.overwrite),
+        requested_by=repair.requested_by,
+        smoothed_at=at,
+    )
+
+
+def rejected(repair: domain.Repair, made: domain.Made, *, at: datetime) -> BoundaryRepairRejected:
+    """What will not become current, by our own judgement."""
+    return BoundaryRepairRejected(
+        repair_id=repair.id,
+        scene_id=types.SceneId(repair.scene_id),
+        rejected_by="smoothing",
+        reasons=made.reasons,
+        before=None if made.before is None else told(made.before),
+        after=None if made.after is None else told(made.after),
+        rejected_at=at,
+    )
+
+
+def _clip(clip: domain.CandidateClip) -> RepairedClip:
+    return RepairedClip(
+        segment_id=types.SegmentId(clip.segment_id),
+        based_on_clip_sha256=clip.based_on_clip_sha256,
+        clip=types.StoredClip.model_validate(clip.file, from_attributes=True),
+        last_frame_sha256=clip.last_frame_sha256,
+        changed_frames=clip.changed_frames,
+        dropped_at_start=clip.dropped_at_start,
+        dropped_at_end=clip.dropped_at_end,
+    )
+
+
 def side(segment: domain.Segment) -> SeamSide:
     return SeamSide(segment_id=types.SegmentId(segment.id), position=segment.position, clip_sha256=segment.clip_sha256)
 
 
 def reading(seam: domain.Seam) -> SeamReading:
-    return SeamReading(
-        ssim=seam.ssim,
-        typical_ssim=seam.typical_ssim,
-        worst_offset=seam.worst.offset,
-        worst_visibility=seam.worst_visibility,
-        luminance_step=seam.luminance_step,
-        contrast_step=seam.contrast_step,
-        saturation_step=seam.saturation_step,
-    )
+    return told(domain.numbers_of(seam))
+
+
+def told(numbers: domain.Numbers) -> SeamReading:
+    return SeamReading.model_validate(numbers, from_attributes=True)

@@ -70,6 +70,11 @@ class SeamStore(BaseStore):
         )
         return times
 
+    async def accept(self, tx: Transaction, seam_id: domain.SeamId, *, accepted_by: str) -> None:
+        await tx.connection.execute(
+            "UPDATE seams SET accepted_by = $2, accepted_at = now() WHERE id = $1", seam_id, accepted_by
+        )
+
     async def find(self, seam_id: domain.SeamId, *, tx: Transaction | None = None) -> domain.Meeting | None:
         reader = self._database if tx is None else tx.connection
         row = await reader.fetchrow(

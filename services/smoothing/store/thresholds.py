@@ -14,5 +14,19 @@ class ThresholdStore(BaseStore):
             return domain.ProjectThresholds()
         return domain.ProjectThresholds(version=row["version"], limits=domain.Thresholds(**row["limits"]))
 
+    async def replace(self, tx: Transaction, project_id: int, limits: dict[str, float], *, changed_by: str) -> None:
+        """All of a project's limits at once. The same limits again are no new version."""
+        await tx.connection.execute(
+            """
+            INSERT INTO boundary_thresholds (project_id, version, limits, changed_by) VALUES ($1, 1, $2, $3)
+            ON CONFLICT (project_id) DO UPDATE
+            SET version = boundary_thresholds.version + 1, limits = EXCLUDED.limits, changed_by = EXCLUDED.changed_by
+            WHERE boundary_thresholds.limits <> EXCLUDED.limits
+            """,
+            project_id,
+            limits,
+            changed_by,
+        )
+
     async def delete_of(self, tx: Transaction, project_id: int) -> None:
         await tx.connection.execute("DELETE FROM boundary_thresholds WHERE project_id = $1", project_id)

@@ -1,9 +1,9 @@
-"""The measuring process: one request per line on standard input, one answer per line on standard output.
+"""The process that measures or repairs: one request per line on standard input, one answer per line on its output.
 
 It exists so that a decoder that crashes, hangs or eats memory costs one seam and not the service. It ends when its
 input does, which is also what happens when the service dies.
 
-`python -m services.smoothing.workers.child MEMORY_LIMIT_BYTES`
+`python -m services.smoothing.workers.child check|repair MEMORY_LIMIT_BYTES`
 """
 
 import os
@@ -11,44 +11,122 @@ import resource
 import signal
 import sys
 import time
+from collections.abc import Callable
+from pathlib import Path
 from typing import BinaryIO
 
-from services.smoothing.adapters.clips import VideoError
-from services.smoothing.domain import SeamError
+from services.smoothing.adapters.clips import EncodeError, VideoError
+from services.smoothing.domain import SeamError, numbers_of
 from services.smoothing.workers.checking import check
-from services.smoothing.workers.messages import Checked, CheckRequest, check_of, checked_line, failure_line
+from services.smoothing.workers.messages import (
+    Checked,
+    CheckRequest,
+    Repaired,
+    RepairedFile,
+    RepairRequest,
+    check_of,
+    checked_line,
+    failure_line,
+    repair_of,
+    repaired_line,
+)
+from services.smoothing.workers.repairing import Repair, smooth
+from shared.video.decode import examine
+
+CLIPS_ARE_BAD = (VideoError, SeamError, EncodeError)
+"""What is wrong with the clips themselves is an answer; anything else is a failure of the process."""
 
 
-def serve(requests: BinaryIO, answers: BinaryIO) -> None:
+def serve(requests: BinaryIO, answers: BinaryIO, *, answer: Callable[[bytes], bytes]) -> None:
     for line in requests:
         try:
-            answer = checked_line(checked(check_of(line)))
+            told = answer(line)
         except MemoryError:
-            answer = failure_line("it needed more memory than it may have")
+            told = failure_line("it needed more memory than it may have")
         except Exception as error:  # noqa: BLE001 - the service decides what becomes of it; the process goes on
-            answer = failure_line(f"{type(error).__name__}: {error}")
-        answers.write(answer)
+            told = failure_line(f"{type(error).__name__}: {error}")
+        answers.write(told)
         answers.flush()
 
 
 def checked(request: CheckRequest) -> Checked:
-    """What is wrong with the clips themselves is an answer; anything else is raised."""
     started = time.perf_counter()
     try:
         return Checked(found=check(request.previous, request.next), seconds=time.perf_counter() - started)
-    except (VideoError, SeamError) as error:
+    except CLIPS_ARE_BAD as error:
         return Checked(found=str(error), seconds=time.perf_counter() - started)
 
 
+def repaired(request: RepairRequest) -> Repaired:
+    started = time.perf_counter()
+    try:
+        repair = smooth(
+            request.previous,
+            request.next,
+            method=request.method,
+            out=request.out,
+            frames=request.frames,
+            thresholds=request.limits,
+        )
+        files = _files(repair)
+    except CLIPS_ARE_BAD as error:
+        seconds = time.perf_counter() - started
+        return Repaired(reasons=(str(error),), before=None, after=None, files=(), seconds=seconds)
+    return Repaired(
+        reasons=repair.decision.reasons,
+        before=numbers_of(repair.before),
+        after=numbers_of(repair.after),
+        files=files,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _files(repair: Repair) -> tuple[RepairedFile, ...]:
+    """The hand-over frame and the digest of a repaired clip are taken as those of a rendered one are."""
+    drops = {"previous": (0, repair.dropped_previous), "next": (repair.dropped_next, 0)}
+    made = {"previous": repair.previous, "next": repair.next}
+    return tuple(
+        _file(side, path, changed=repair.changed_frames, start=drops[side][0], end=drops[side][1])
+        for side, path in made.items()
+        if path is not None
+    )
+
+
+def _file(side: str, path: Path, *, changed: int, start: int, end: int) -> RepairedFile:
+    found = examine(path)
+    last_frame = path.with_suffix(".png")
+    last_frame.write_bytes(found.last_frame_png)
+    return RepairedFile(
+        side=side,
+        path=path,
+        last_frame=last_frame,
+        frame_digest=found.frame_digest,
+        width=found.info.width,
+        height=found.info.height,
+        frames=found.info.frames,
+        fps=found.info.fps,
+        duration_seconds=found.info.duration_seconds,
+        changed_frames=changed,
+        dropped_at_start=start,
+        dropped_at_end=end,
+    )
+
+
+ANSWERS: dict[str, Callable[[bytes], bytes]] = {
+    "check": lambda line: checked_line(checked(check_of(line))),
+    "repair": lambda line: repaired_line(repaired(repair_of(line))),
+}
+
+
 def main() -> None:
-    limit = int(sys.argv[1])
+    work, limit = sys.argv[1], int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     for name in (signal.SIGINT, signal.SIGTERM):
         signal.signal(name, signal.SIG_IGN)
     # Whatever a library prints must not be taken for an answer.
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers)
+    serve(sys.stdin.buffer, answers, answer=ANSWERS[work])
 
 
 if __name__ == "__main__":

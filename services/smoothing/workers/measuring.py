@@ -14,6 +14,8 @@ from shared.processes import BrokeOffError
 
 
 class Media(Protocol):
+    """Where clips are."""
+
     def local_path(self, sha256: str, *, verify: bool = False) -> AbstractAsyncContextManager[Path]: ...
 
 

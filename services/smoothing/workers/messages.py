@@ -1,7 +1,7 @@
 """Requests and answers as lines of JSON, between the service and its measuring processes."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +22,47 @@ class Checked:
     """The seam, or why it cannot be measured; and the seconds it took."""
 
     found: domain.Seam | str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairRequest:
+    """Two files that follow each other, and a folder for what is made of them."""
+
+    previous: Path
+    next: Path
+    method: domain.Method
+    frames: int | None
+    limits: domain.Thresholds
+    out: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RepairedFile:
+    """One clip that was made: of which side, where it is, what it holds. Frames are counted."""
+
+    side: str
+    path: Path
+    last_frame: Path
+    frame_digest: str
+    width: int
+    height: int
+    frames: int
+    fps: float
+    duration_seconds: float
+    changed_frames: int
+    dropped_at_start: int
+    dropped_at_end: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Repaired:
+    """What came of an attempt. No files: it was refused, and `reasons` say why."""
+
+    reasons: tuple[str, ...]
+    before: domain.Numbers | None
+    after: domain.Numbers | None
+    files: tuple[RepairedFile, ...]
     seconds: float
 
 
@@ -47,6 +88,45 @@ def checked_of(line: bytes) -> Checked:
     return Checked(found=found, seconds=float(fields["seconds"]))
 
 
+def repair_line(request: RepairRequest) -> bytes:
+    return _line(asdict(request))
+
+
+def repair_of(line: bytes) -> RepairRequest:
+    fields = json.loads(line)
+    return RepairRequest(
+        previous=Path(fields["previous"]),
+        next=Path(fields["next"]),
+        method=domain.Method(fields["method"]),
+        frames=fields["frames"],
+        limits=domain.Thresholds(**fields["limits"]),
+        out=Path(fields["out"]),
+    )
+
+
+def repaired_line(answer: Repaired) -> bytes:
+    return _line(asdict(answer))
+
+
+def repaired_of(line: bytes) -> Repaired:
+    """Raises BrokeOffError with what the process says went wrong."""
+    fields = told(line)
+    return Repaired(
+        reasons=tuple(fields["reasons"]),
+        before=_numbers(fields["before"]),
+        after=_numbers(fields["after"]),
+        files=tuple(
+            RepairedFile(**{**file, "path": Path(file["path"]), "last_frame": Path(file["last_frame"])})
+            for file in fields["files"]
+        ),
+        seconds=float(fields["seconds"]),
+    )
+
+
+def _numbers(fields: dict[str, Any] | None) -> domain.Numbers | None:
+    return None if fields is None else domain.Numbers(**fields)
+
+
 def failure_line(reason: str) -> bytes:
     return _line({"failure": reason})
 
@@ -59,4 +139,4 @@ def told(line: bytes) -> dict[str, Any]:
 
 
 def _line(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields).encode() + b"\n"
+    return json.dumps(fields, default=str).encode() + b"\n"

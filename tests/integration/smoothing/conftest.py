@@ -13,7 +13,7 @@ from shared.media import MediaStore
 from shared.postgres import Database
 from shared.service import Chassis
 from tests.support.http import TestKeys, api_client
-from tests.support.smoothing import PlayedPool, Smoothing
+from tests.support.smoothing import PlayedPool, PlayedRepairs, Smoothing
 
 
 @pytest.fixture
@@ -27,8 +27,15 @@ def pool() -> PlayedPool:
 
 
 @pytest.fixture
-def smoothing(smoothing_database: Database, media: MediaStore, pool: PlayedPool) -> Smoothing:
-    return Smoothing(smoothing_database, media, pool=pool)
+def repair_pool() -> PlayedRepairs:
+    return PlayedRepairs()
+
+
+@pytest.fixture
+def smoothing(
+    smoothing_database: Database, media: MediaStore, pool: PlayedPool, repair_pool: PlayedRepairs
+) -> Smoothing:
+    return Smoothing(smoothing_database, media, pool=pool, repair_pool=repair_pool)
 
 
 @pytest.fixture

@@ -75,6 +75,7 @@ async def test_the_process_ends_with_its_input_and_ignores_a_terminal_signal() -
         sys.executable,
         "-m",
         "services.smoothing.workers.child",
+        "check",
         str(4 * GIB),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,

@@ -1,0 +1,98 @@
+"""The loop that makes repairs: claim, fetch the clips, repair in a process, store what was made, report."""
+
+import asyncio
+import tempfile
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from pathlib import Path
+from typing import Protocol
+
+from services.smoothing.domain import CandidateClip, Made, RepairJob, StoredFile
+from services.smoothing.operations import RepairOperations
+from services.smoothing.workers.leases import renewed
+from services.smoothing.workers.measuring import fetched
+from services.smoothing.workers.messages import Repaired, RepairedFile, RepairRequest
+from shared.processes import BrokeOffError
+
+
+class Media(Protocol):
+    def local_path(self, sha256: str, *, verify: bool = False) -> AbstractAsyncContextManager[Path]: ...
+
+    async def put_file(self, path: Path) -> str: ...
+
+
+class Pool(Protocol):
+    async def ask(self, request: RepairRequest) -> Repaired: ...
+
+
+class ProposingWorker:
+    """Holds no transaction while it works. Clips are stored before anybody hears of them; those that nobody hears of,
+    because the service died at that moment, are found again by their hash when the repair is made again."""
+
+    def __init__(self, *, operations: RepairOperations, media: Media, pool: Pool, lease_seconds: float) -> None:
+        self._operations = operations
+        self._media = media
+        self._pool = pool
+        self._lease_seconds = lease_seconds
+
+    async def step(self) -> bool:
+        job = await self._operations.claim()
+        if job is None:
+            return False
+        try:
+            async with renewed(lambda: self._operations.extend(job), lease_seconds=self._lease_seconds):
+                made, seconds = await self._made(job)
+        except BrokeOffError as error:
+            await self._operations.crashed(job, str(error))
+        except asyncio.CancelledError:
+            raise
+        except Exception:
+            await self._operations.give_back(job)
+            raise
+        else:
+            await self._operations.finish(job, made, make_seconds=seconds)
+        return True
+
+    async def _made(self, job: RepairJob) -> tuple[Made, float]:
+        async with AsyncExitStack() as files:
+            previous = await fetched(self._media, files, job.meeting.previous.clip_sha256)
+            following = await fetched(self._media, files, job.meeting.next.clip_sha256)
+            if isinstance(previous, str):
+                return Made(reasons=(f"the earlier clip {previous}",)), 0.0
+            if isinstance(following, str):
+                return Made(reasons=(f"the later clip {following}",)), 0.0
+            out = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="rushes-repair-")))
+            answer = await self._pool.ask(
+                RepairRequest(
+                    previous=previous,
+                    next=following,
+                    method=job.method,
+                    frames=job.frames,
+                    limits=job.limits,
+                    out=out,
+                )
+            )
+            clips = tuple([await self._stored(job, file) for file in answer.files])
+        return Made(reasons=answer.reasons, before=answer.before, after=answer.after, clips=clips), answer.seconds
+
+    async def _stored(self, job: RepairJob, file: RepairedFile) -> CandidateClip:
+        segment = job.meeting.previous if file.side == "previous" else job.meeting.next
+        size_bytes = (await asyncio.to_thread(file.path.stat)).st_size
+        return CandidateClip(
+            segment_id=segment.id,
+            position=segment.position,
+            based_on_clip_sha256=segment.clip_sha256,
+            file=StoredFile(
+                sha256=await self._media.put_file(file.path),
+                size_bytes=size_bytes,
+                frame_digest=file.frame_digest,
+                width=file.width,
+                height=file.height,
+                frames=file.frames,
+                fps=file.fps,
+                duration_seconds=file.duration_seconds,
+            ),
+            last_frame_sha256=await self._media.put_file(file.last_frame),
+            changed_frames=file.changed_frames,
+            dropped_at_start=file.dropped_at_start,
+            dropped_at_end=file.dropped_at_end,
+        )
