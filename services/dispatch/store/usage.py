@@ -67,12 +67,17 @@ class UsageStore(BaseStore):
     async def book_saved_by_regeneration(
         self, tx: Transaction, scene: Scene, segment_id: int, *, position: int, now: datetime
     ) -> None:
-        """What the current versions of all other positions had taken. Nothing where there are no others."""
+        """What the current versions of all other positions had taken. Nothing where there are no others.
+
+        A repaired version took nothing itself; the render that it was made of, under the same job, would be saved.
+        """
         await tx.connection.execute(
             """
             INSERT INTO usage_entries (entry, work, purpose, tier, project_id, scene_id, segment_id, segments,
                 render_seconds, happened_at)
-            SELECT 'saved_by_regeneration', 'regeneration', $1, $2, $3, $4, $5, count(*), sum(other.render_seconds), $6
+            SELECT 'saved_by_regeneration', 'regeneration', $1, $2, $3, $4, $5, count(*),
+                sum((SELECT max(made.render_seconds) FROM segments AS made
+                     WHERE made.scene_id = $4 AND made.job_id = other.job_id)), $6
             FROM segments AS other
             WHERE other.scene_id = $4 AND other.is_current AND other.position <> $7 AND other.state = 'generated'
             HAVING count(*) > 0
@@ -94,7 +99,9 @@ class UsageStore(BaseStore):
             """
             INSERT INTO usage_entries (entry, work, purpose, tier, project_id, scene_id, segment_id, segments,
                 render_seconds, happened_at)
-            SELECT 'saved_by_regeneration', 'regeneration', $1, $2, $3, $4, $5, -1, -replaced.render_seconds, $6
+            SELECT 'saved_by_regeneration', 'regeneration', $1, $2, $3, $4, $5, -1,
+                -(SELECT max(made.render_seconds) FROM segments AS made
+                  WHERE made.scene_id = $4 AND made.job_id = replaced.job_id), $6
             FROM cascades AS cascade JOIN segments AS replaced ON replaced.id = $8
             WHERE cascade.id = $7 AND EXISTS (
                 SELECT 1 FROM usage_entries AS saved

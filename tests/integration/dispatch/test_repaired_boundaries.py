@@ -1,5 +1,6 @@
 """A repaired clip is a candidate until it is scored, and current only if no gate got worse; and it can be undone."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from io import BytesIO
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from services.dispatch.domain.errors import Conflict, NotFound
-from services.dispatch.domain.scenes import Segment
+from services.dispatch.domain.scenes import PassingVerdict, ScoreGate, Segment, SegmentState
 from services.dispatch.operations.scenes import NewScene
 from shared.cause import Cause
 from shared.contracts.boundary import BoundarySmoothed
@@ -496,3 +497,59 @@ async def test_a_repair_is_no_render_in_the_usage(dispatch: Dispatch, chain: lis
     before = await dispatch.database.fetch("SELECT * FROM usage_entries")
     await repair(dispatch, smoothed(two, three, await repaired(media, three)))
     assert await dispatch.database.fetch("SELECT * FROM usage_entries") == before
+
+
+async def test_a_regeneration_saves_the_renders_that_repaired_segments_were_made_of(
+    dispatch: Dispatch, chain: list[Segment], media: MediaStore, cause: Cause
+) -> None:
+    one, two, three, _ = chain
+    await dispatch.database.pool.execute("UPDATE segments SET render_seconds = 10")
+    await repair(dispatch, smoothed(two, three, await repaired(media, two, last_frame=picture(1))))
+    await regenerate(dispatch, one, cause)
+    await dispatch.work()
+    saved = "SELECT segments, render_seconds FROM usage_entries WHERE entry = 'saved_by_regeneration'"
+    assert [tuple(row) for row in await dispatch.database.fetch(saved)] == [(3, 30.0)]
+
+
+async def held_scene(dispatch: Dispatch, cause: Cause, *, retries: int) -> list[Segment]:
+    """A scene of three segments that waits for the score of the second one."""
+    await dispatch.ready()
+    gate = ScoreGate(wait_for=PassingVerdict.PASS, retries=retries)
+    scene = await dispatch.scenes.create(replace(WISH, segment_count=3, score_gate=gate), cause)
+    await dispatch.work()
+    await score_all(dispatch)
+    await dispatch.work()
+    found = await dispatch.store.segments_of(scene.id)
+    assert [s.state for s in found] == [SegmentState.GENERATED, SegmentState.GENERATED, SegmentState.PLANNED]
+    return found
+
+
+async def test_a_candidate_does_not_keep_a_held_scene_from_trying_another_seed(
+    dispatch: Dispatch, media: MediaStore, cause: Cause
+) -> None:
+    one, two, _ = await held_scene(dispatch, cause, retries=1)
+    event = smoothed(one, two, await repaired(media, two))
+    await dispatch.hear(event)
+    await dispatch.repairing.step()
+    [generated] = [e for e in await said(dispatch.database, "segment.generated") if e["segment_id"] == two.id]
+    await dispatch.hear(score(generated, verdict="warn"))
+    [retry] = [s for s in await versions(dispatch, two) if s.is_retry]
+    assert retry.state is SegmentState.QUEUED
+    await dispatch.repairing.step()
+    assert f"is being regenerated as segment {retry.id}" in await refusal(dispatch, event)
+
+
+async def test_a_repair_that_passes_lets_a_paused_scene_go_on_from_its_last_frame(
+    dispatch: Dispatch, media: MediaStore, cause: Cause
+) -> None:
+    one, two, three = await held_scene(dispatch, cause, retries=0)
+    [generated] = [e for e in await said(dispatch.database, "segment.generated") if e["segment_id"] == two.id]
+    await dispatch.hear(score(generated, verdict="warn"))
+    event = smoothed(one, two, await repaired(media, two, last_frame=picture(1)))
+    await dispatch.hear(event)
+    await dispatch.repairing.step()
+    await dispatch.hear(score((await said(dispatch.database, "segment.generated"))[-1]))
+    await dispatch.repairing.step()
+    following = await dispatch.store.segment(three.id)
+    assert following is not None and following.state is SegmentState.QUEUED
+    assert following.seed_image_sha256 == event.clips[0].last_frame_sha256
