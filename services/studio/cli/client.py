@@ -10,6 +10,7 @@ from shared.ids import uuid7
 
 ANSWER_SECONDS = 60.0
 TRIES = 4
+NOT_MODIFIED = 304
 FIRST_WAIT_SECONDS = 0.5
 """A service that restarts is back within seconds; a call is tried again for about four, with one Idempotency-Key."""
 
@@ -48,6 +49,13 @@ class Client:
     def get(self, path: str, **query: Any) -> Any:
         return self._send("GET", path, params={name: value for name, value in query.items() if value is not None})
 
+    def get_changed(self, path: str, etag: str | None) -> tuple[Any, str | None]:
+        """The answer and its ETag; None when it is as it was under `etag`."""
+        response = self._request("GET", path, headers={} if etag is None else {"If-None-Match": etag})
+        if response.status_code == NOT_MODIFIED:
+            return None, etag
+        return _parsed(response), response.headers.get("etag")
+
     def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
         return self._send("POST", path, json=dict(body or {}), headers={"Idempotency-Key": str(uuid7())})
 
@@ -73,10 +81,13 @@ class Client:
                 return
 
     def _send(self, method: str, path: str, **request: Any) -> Any:
+        return _parsed(self._request(method, path, **request))
+
+    def _request(self, method: str, path: str, **request: Any) -> httpx.Response:
         wait_seconds = FIRST_WAIT_SECONDS
         for attempt in range(1, TRIES + 1):
             try:
-                return _answer(self._http.request(method, path, **request))
+                return _accepted(self._http.request(method, path, **request))
             except (httpx.TransportError, ApiProblem) as error:
                 away = not isinstance(error, ApiProblem)
                 passing = away or (isinstance(error, ApiProblem) and error.status == 503)
@@ -92,10 +103,15 @@ class Client:
         )
 
 
-def _answer(response: httpx.Response) -> Any:
-    """The parsed body; None for an empty one. Raises ApiProblem for every status from 300 on."""
-    if response.status_code >= 300:
+def _accepted(response: httpx.Response) -> httpx.Response:
+    """Raises ApiProblem for every status from 300 on, except for what is not modified."""
+    if response.status_code >= 300 and response.status_code != NOT_MODIFIED:
         raise _problem(response)
+    return response
+
+
+def _parsed(response: httpx.Response) -> Any:
+    """The body; None for an empty one."""
     if not response.content:
         return None
     try:

@@ -7,10 +7,15 @@ from typing import Annotated, Any
 import typer
 
 from services.studio.cli.catalog import named, print_list
+from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.progress import follow
 from services.studio.cli.regression import asset_named
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+Number = Annotated[int, typer.Argument(min=1, help="the scene's number")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="follow it to its end")]
+EXIT_UNFINISHED = 1
 
 
 class WaitFor(StrEnum):
@@ -34,6 +39,7 @@ def build() -> typer.Typer:
             WaitFor | None, typer.Option(help="chain on a segment only when its score is no worse than this")
         ] = None,
         retries: Annotated[int, typer.Option(min=0, max=10, help="other seeds for one whose score is worse")] = 0,
+        wait: Wait = False,
     ) -> None:
         with Target.from_environment().client() as client:
             body: dict[str, Any] = {
@@ -47,10 +53,17 @@ def build() -> typer.Typer:
             body |= {} if seed is None else {"seed": seed}
             body |= {} if wait_for is None else {"score_gate": {"wait_for": wait_for.value, "retries": retries}}
             made = client.post("/api/scenes", body)
-        print(f"scene {made['id']} {name} is being rendered")
+            print(f"scene {made['id']} {name} is being rendered")
+            if wait:
+                follow_scene(client, made["id"])
+
+    @app.command(help="Wait until a scene is rendered, or needs a person; exit code 1 when it is not complete.")
+    def watch(scene: Number) -> None:
+        with Target.from_environment().client() as client:
+            follow_scene(client, scene)
 
     @app.command(help="How far a scene is, as JSON.")
-    def show(scene: Annotated[int, typer.Argument(min=1)]) -> None:
+    def show(scene: Number) -> None:
         with Target.from_environment().client() as client:
             print(json_module.dumps(client.get(f"/api/scenes/{scene}"), indent=2))
 
@@ -71,3 +84,25 @@ def build() -> typer.Typer:
         print_list("/api/scenes", ("id", "name", "character_id", "state", "tier"), json=json)
 
     return app
+
+
+def follow_scene(client: Client, scene: int) -> None:
+    """Says how it ended, or what it needs. Raises typer.Exit unless it is complete."""
+    told = follow(
+        client,
+        f"/api/scenes/{scene}/progress",
+        what=f"scene {scene}",
+        again=f"rushes scene watch {scene}",
+        stop=f"rushes queue cancel {scene}",
+    )
+    if told["state"] == "needs_person":
+        segment = client.get(f"/api/scenes/{scene}")["hold"]["segment_id"]
+        print(f"scene {scene} is paused: {told['reason']}")
+        print(
+            f"As it is: rushes queue resume --scene {scene}. Approved: rushes segment approve {segment}. "
+            f"Again: rushes segment regenerate {segment}"
+        )
+        raise typer.Exit(EXIT_UNFINISHED)
+    print(f"scene {scene} is {told['outcome']}, {told['done']} of {told['total']} segments {told['reason']}".rstrip())
+    if told["outcome"] != "completed":
+        raise typer.Exit(EXIT_UNFINISHED)

@@ -7,9 +7,12 @@ import typer
 
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.progress import follow
 
 Segment = Annotated[int, typer.Argument(help="the id of a segment, as `rushes scene show` lists it")]
 Overwrite = Annotated[list[int] | None, typer.Option(help="id of an approved or locked segment that may be replaced")]
+Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="follow it to its end")]
+EXIT_UNFINISHED = 1
 Yes = Annotated[bool, typer.Option("--yes", help="do not ask")]
 
 
@@ -28,7 +31,7 @@ def _add_regeneration(app: typer.Typer) -> None:
         seed: Annotated[int | None, typer.Option(min=0, help="another seed")] = None,
         cfg: Annotated[float | None, typer.Option(help="another cfg")] = None,
         overwrite: Overwrite = None,
-        wait: Annotated[float, typer.Option(min=0, max=60, help="seconds to wait for the render")] = 0,
+        wait: Wait = False,
         yes: Yes = False,
     ) -> None:
         with Target.from_environment().client() as client:
@@ -38,13 +41,14 @@ def _add_regeneration(app: typer.Typer) -> None:
             _ask(yes)
             body: dict[str, Any] = {"overwrite": overwrite or [], "parameters": {} if cfg is None else {"cfg": cfg}}
             body |= {} if seed is None else {"seed": seed}
-            told = client.post(f"/api/segments/{segment}/regenerate?wait_seconds={wait:g}", body)
-        stale = told["became_stale"]
-        after = "is being rendered" if stale is None else f"is there; {stale} segments became stale"
-        print(f"segment {told['segment']['id']} {after}")
+            asked = client.post(f"/api/segments/{segment}/regenerate", body)["segment"]["id"]
+            if wait:
+                _follow_version(client, asked)
+            else:
+                print(f"segment {asked} is being rendered")
 
     @app.command(help="Regenerate the stale segments after a segment, one by one, until a frame converges.")
-    def cascade(segment: Segment, overwrite: Overwrite = None, yes: Yes = False) -> None:
+    def cascade(segment: Segment, overwrite: Overwrite = None, wait: Wait = False, yes: Yes = False) -> None:
         with Target.from_environment().client() as client:
             plan = client.get(f"/api/segments/{segment}/cascade", overwrite=overwrite)
             positions = ", ".join(str(one["position"]) for one in plan["segments"]) or "none"
@@ -54,7 +58,15 @@ def _add_regeneration(app: typer.Typer) -> None:
                 print(f"It would stop there: {plan['stops']}")
             _ask(yes)
             told = client.post(f"/api/segments/{segment}/cascade", {"overwrite": overwrite or []})
-        print(f"cascade {told['id']} is running")
+            print(f"cascade {told['id']} is running")
+            if wait:
+                _follow_cascade(client, told["id"])
+
+    @app.command(help="Stop the render of a new version, and the cascade that it is a step of.")
+    def cancel(segment: Segment) -> None:
+        with Target.from_environment().client() as client:
+            client.post(f"/api/segments/{segment}/cancel")
+        print(f"segment {segment} is cancelled")
 
 
 def _add_versions(app: typer.Typer) -> None:
@@ -116,6 +128,37 @@ def _add_marks(app: typer.Typer) -> None:
     mark("reject", "Say that a segment is not good.")
     mark("lock", "Keep a segment from being replaced.")
     mark("unlock", "Let a locked segment be replaced again.")
+
+
+def _follow_version(client: Client, segment: int) -> None:
+    """Says what became of it. Raises typer.Exit unless it is current."""
+    follow(
+        client,
+        f"/api/segments/{segment}/progress",
+        what=f"segment {segment}",
+        again=f"rushes segment versions {segment}",
+        stop=f"rushes segment cancel {segment}",
+    )
+    found = client.get(f"/api/segments/{segment}")
+    if found["state"] != "generated" or not found["is_current"]:
+        why = (found["failure"] or {}).get("message") or (found["activation"] or {}).get("reason") or ""
+        print(f"segment {segment} is {found['state']} and not current {why}".rstrip())
+        raise typer.Exit(EXIT_UNFINISHED)
+    stale = (found["activation"] or {}).get("became_stale", [])
+    print(f"segment {segment} is there; {len(stale)} segments became stale")
+
+
+def _follow_cascade(client: Client, cascade: int) -> None:
+    told = follow(
+        client,
+        f"/api/cascades/{cascade}/progress",
+        what=f"cascade {cascade}",
+        again="rushes queue show",
+        stop="rushes segment cancel, with the segment that rushes queue show names",
+    )
+    print(f"cascade {cascade} is {told['outcome']}, {told['done']} segments rendered: {told['reason']}")
+    if told["outcome"] not in ("completed", "converged"):
+        raise typer.Exit(EXIT_UNFINISHED)
 
 
 def _marked(client: Client, segment: int, verb: str) -> dict[str, Any]:

@@ -1,29 +1,28 @@
 """`rushes test-shot ...`: short shots, batches of them, and their promotion."""
 
 import json as json_module
-import time
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.progress import follow
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Number = Annotated[int, typer.Argument(min=1)]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="follow it to its end")]
-POLL_SECONDS = 0.5
+EXIT_UNFINISHED = 1
 COLUMNS = ("id", "character_id", "cell_name", "state", "quality_score", "is_promoted", "created_by_id", "created_at")
 
 
 def build() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True)
     _add_making(app)
+    _add_batches(app)
     _add_reading(app)
     return app
 
@@ -42,11 +41,25 @@ def _add_making(app: typer.Typer) -> None:
             body["seed"] = seed
         with Target.from_environment().client() as client:
             shot = client.post(f"/api/scenes/{scene}/test-shot", body)
-            while wait and shot["state"] == "rendering":
-                time.sleep(POLL_SECONDS)
+            if wait:
+                _follow_shot(client, shot)
                 shot = client.get(f"/api/test-shots/{shot['id']}")
         print(f"test shot {shot['id']} is {shot['state']} {shot['state_reason']}".rstrip())
+        if wait and shot["state"] != "completed":
+            raise typer.Exit(EXIT_UNFINISHED)
 
+    @app.command(help="Make a shot the first segment of a scene.")
+    def promote(
+        shot: Number,
+        scene: Annotated[int, typer.Option(min=1)],
+        override: Annotated[bool, typer.Option(help="although it was made with something else")] = False,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            client.post(f"/api/test-shots/{shot}/promote", {"scene_id": scene, "override": override})
+        print(f"test shot {shot} is segment 1 of scene {scene}")
+
+
+def _add_batches(app: typer.Typer) -> None:
     @app.command(help="Every character with every configuration; the file is the JSON body of /api/test-shots/batch.")
     def batch(
         file: Annotated[Path, typer.Argument(exists=True, dir_okay=False)],
@@ -62,17 +75,18 @@ def _add_making(app: typer.Typer) -> None:
             else:
                 _print_plan(plan)
             if wait and plan["batch_id"] is not None:
-                _follow(client, plan["batch_id"], total=len(plan["cells"]))
+                _follow_batch(client, plan["batch_id"])
 
-    @app.command(help="Make a shot the first segment of a scene.")
-    def promote(
-        shot: Number,
-        scene: Annotated[int, typer.Option(min=1)],
-        override: Annotated[bool, typer.Option(help="although it was made with something else")] = False,
-    ) -> None:
+    @app.command(name="watch-batch", help="Wait until a batch is rendered.")
+    def watch_batch(batch: Number) -> None:
         with Target.from_environment().client() as client:
-            client.post(f"/api/test-shots/{shot}/promote", {"scene_id": scene, "override": override})
-        print(f"test shot {shot} is segment 1 of scene {scene}")
+            _follow_batch(client, batch)
+
+    @app.command(name="cancel-batch", help="Stop what is not finished of a batch; finished shots stay.")
+    def cancel_batch(batch: Number) -> None:
+        with Target.from_environment().client() as client:
+            told = client.post(f"/api/test-shots/batches/{batch}/cancel")
+        print(f"batch {batch}: {told['completed']} completed, {told['cancelled']} cancelled")
 
 
 def _add_reading(app: typer.Typer) -> None:
@@ -115,15 +129,25 @@ def _print_plan(plan: dict[str, Any]) -> None:
         print(f"batch {plan['batch_id']}")
 
 
-def _follow(client: Client, batch: int, *, total: int) -> None:
-    errors = Console(stderr=True)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=errors, disable=not errors.is_terminal, transient=True) as progress:
-        task = progress.add_task(f"batch {batch}", total=total)
-        while True:
-            found = client.get(f"/api/test-shots/batches/{batch}")
-            progress.update(task, completed=total - found["rendering"])
-            if not found["rendering"]:
-                break
-            time.sleep(POLL_SECONDS)
-    print(f"batch {batch}: {found['completed']} completed, {found['failed']} failed, {found['cancelled']} cancelled")
+def _follow_shot(client: Client, shot: dict[str, Any]) -> None:
+    follow(
+        client,
+        f"/api/scenes/{shot['render_scene_id']}/progress",
+        what=f"test shot {shot['id']}",
+        again="rushes test-shot list",
+        stop=f"rushes queue cancel {shot['render_scene_id']}",
+    )
+
+
+def _follow_batch(client: Client, batch: int) -> None:
+    """Raises typer.Exit unless every shot is there."""
+    told = follow(
+        client,
+        f"/api/test-shots/batches/{batch}/progress",
+        what=f"batch {batch}",
+        again=f"rushes test-shot watch-batch {batch}",
+        stop=f"rushes test-shot cancel-batch {batch}",
+    )
+    print(f"batch {batch}: {told['reason']}")
+    if told["outcome"] != "completed":
+        raise typer.Exit(EXIT_UNFINISHED)

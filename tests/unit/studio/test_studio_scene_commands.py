@@ -1,6 +1,8 @@
 """`rushes scene`: what is asked of the API, and what is said."""
 
+import io
 import json
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import httpx
@@ -9,6 +11,7 @@ import pytest
 from services.studio.cli.app import main
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.progress import ALMOST, left_text, running_part
 
 SCENE = {"id": 7, "name": "dawn"}
 ASSETS = {"items": [{"id": 4, "kind": "workflow", "name": "walk"}], "next_cursor": None}
@@ -25,35 +28,51 @@ DRIFT = {
         }
     ]
 }
+STEP = {
+    "state": "rendering", "outcome": "", "done": 1, "total": 3, "reason": "", "running_since": None,
+    "estimated_seconds": None, "finish_at": None,
+}  # fmt: skip
 ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/api/characters/2"): {"id": 2},
     ("GET", "/api/scene-types/3"): {"id": 3},
     ("GET", "/api/assets"): ASSETS,
     ("POST", "/api/scenes"): SCENE,
     ("GET", "/api/scenes/7/drift"): DRIFT,
+    ("GET", "/api/scenes/7"): {"hold": {"segment_id": 12}},
 }
 
 
 @pytest.fixture
-def asked(monkeypatch: pytest.MonkeyPatch) -> list[httpx.Request]:
+def steps() -> list[dict[str, Any] | None]:
+    """What the progress of scene 7 is each time that it is asked for; None: as before. The last one stays."""
+    return [STEP | {"state": "ended", "outcome": "completed", "done": 3}]
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch, steps: list[dict[str, Any] | None]) -> list[httpx.Request]:
     """Requests as the API got them."""
     requests: list[httpx.Request] = []
 
     def answer(request: httpx.Request) -> httpx.Response:
         requests.append(request)
+        if request.url.path.endswith("/progress"):
+            step = steps.pop(0) if len(steps) > 1 else steps[0]
+            headers = {"ETag": f'"{len(requests)}"'}
+            return httpx.Response(304 if step is None else 200, json=step, headers=headers)
         return httpx.Response(200, json=ANSWERS[request.method, request.url.path])
 
     def client(_: Target) -> Client:
         return Client(url="http://edge", token="t", transport=httpx.MockTransport(answer))
 
     monkeypatch.setattr(Target, "client", client)
+    monkeypatch.setattr("services.studio.cli.progress.POLL_SECONDS", 0)
     return requests
 
 
-def run(*arguments: str) -> None:
+def run(*arguments: str, code: int = 0) -> None:
     with pytest.raises(SystemExit) as ended:
         main(["scene", *arguments])
-    assert ended.value.code in (0, None)
+    assert (ended.value.code or 0) == code
 
 
 CREATE = ("create", "dawn", "--character", "2", "--scene-type", "3", "--workflow", "walk")
@@ -78,3 +97,95 @@ def test_drift_is_told_by_segment_with_where_it_leads(
     ]
     run("drift", "7", "--json")
     assert json.loads(capsys.readouterr().out) == DRIFT
+
+
+def test_off_a_terminal_each_change_is_one_line_and_what_is_the_same_is_not_sent(
+    asked: list[httpx.Request], steps: list[dict[str, Any] | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps[:0] = [STEP | {"state": "waiting", "done": 0}, None, STEP, STEP | {"estimated_seconds": 3}]
+    run(*CREATE, "--wait")
+    told = capsys.readouterr()
+    assert told.err.splitlines() == [
+        "scene 7 waits in the queue, 0 of 3",
+        "scene 7 is being rendered, 1 of 3",
+        "scene 7 has ended, 3 of 3",
+    ]
+    assert told.out.endswith("scene 7 is completed, 3 of 3 segments\n")
+    tags = [one.headers.get("if-none-match") for one in asked if one.url.path.endswith("/progress")]
+    assert tags[0] is None and tags[1] == tags[2] != tags[3] and None not in tags[1:]
+
+
+def test_on_a_terminal_there_is_a_bar_with_the_time_that_is_left(
+    asked: list[httpx.Request], steps: list[dict[str, Any] | None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Terminal(io.StringIO):
+        def isatty(self) -> bool:
+            return True
+
+    finish = (datetime.now(UTC) + timedelta(minutes=5)).isoformat()
+    steps[:0] = [STEP | {"finish_at": finish}]
+    screen = Terminal()
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLUMNS", "140")
+    monkeypatch.setattr("sys.stderr", screen)
+    run("watch", "7")
+    assert "scene 7 is being rendered" in screen.getvalue() and "1/3" in screen.getvalue()
+    assert "about 5 min left" in screen.getvalue()
+
+
+def test_what_runs_fills_the_bar_by_its_own_clock_and_never_quite() -> None:
+    now = datetime(2026, 3, 5, tzinfo=UTC)
+    told = STEP | {"running_since": "2026-03-04T23:59:45Z", "estimated_seconds": 60.0}
+    assert running_part(told, now) == pytest.approx(0.25)
+    assert running_part(told | {"estimated_seconds": 1.0}, now) == ALMOST
+    assert running_part(STEP, now) == 0
+
+
+@pytest.mark.parametrize(
+    ("seconds", "told"),
+    [
+        (12, "about 12 s left"),
+        (600, "about 10 min left"),
+        (7200, "about 2.0 h left"),
+        (-5, "about 0 s left"),
+    ],
+)
+def test_the_time_left_is_said_in_words(seconds: float, told: str) -> None:
+    now = datetime(2026, 3, 5, tzinfo=UTC)
+    assert left_text({"finish_at": (now + timedelta(seconds=seconds)).isoformat()}, now) == told
+    assert left_text({"finish_at": None}, now) == ""
+
+
+def test_stopping_to_wait_says_that_the_work_goes_on_and_how_to_stop_it(
+    asked: list[httpx.Request],
+    steps: list[dict[str, Any] | None],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def interrupted(_: float) -> None:
+        raise KeyboardInterrupt
+
+    steps[:0] = [STEP]
+    monkeypatch.setattr("time.sleep", interrupted)
+    run("watch", "7", code=130)
+    told = capsys.readouterr().err
+    assert "scene 7 goes on without you" in told and "rushes scene watch 7" in told and "rushes queue cancel 7" in told
+    assert all(request.method == "GET" for request in asked)
+
+
+def test_a_scene_that_needs_a_person_says_what_for_and_how_to_go_on(
+    asked: list[httpx.Request], steps: list[dict[str, Any] | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps[:] = [STEP | {"state": "needs_person", "reason": "sharpness 0.03 is below 0.08"}]
+    run("watch", "7", code=1)
+    told = capsys.readouterr().out
+    assert "sharpness 0.03 is below 0.08" in told and "rushes queue resume --scene 7" in told
+    assert "rushes segment approve 12" in told
+
+
+def test_a_scene_that_failed_is_exit_code_1(
+    asked: list[httpx.Request], steps: list[dict[str, Any] | None], capsys: pytest.CaptureFixture[str]
+) -> None:
+    steps[:] = [STEP | {"state": "ended", "outcome": "failed", "reason": "CUDA"}]
+    run("watch", "7", code=1)
+    assert "scene 7 is failed, 1 of 3 segments CUDA" in capsys.readouterr().out

@@ -13,11 +13,21 @@ from services.studio.cli.connection import Target
 
 REPAIR = "0193fd4e-7c5a-7000-8000-000000000001"
 TOUCHED = [{"segment_id": 8, "position": 6}]
+ENDED = {
+    "state": "ended", "outcome": "", "done": 1, "total": 1, "reason": "", "running_since": None,
+    "estimated_seconds": None, "finish_at": None,
+}  # fmt: skip
 ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/api/segments/5/regeneration"): {
         "message": "This will regenerate segment 5.", "render_seconds": 12.0, "approvals_affected": TOUCHED,
     },
-    ("POST", "/api/segments/5/regenerate"): {"segment": {"id": 9}, "became_stale": 3},
+    ("POST", "/api/segments/5/regenerate"): {"segment": {"id": 9}, "became_stale": None},
+    ("GET", "/api/segments/9/progress"): ENDED | {"outcome": "generated"},
+    ("GET", "/api/segments/9"): {
+        "id": 9, "state": "generated", "is_current": True, "failure": None, "activation": {"became_stale": [6, 7, 8]},
+    },
+    ("GET", "/api/cascades/2/progress"): ENDED | {"outcome": "converged", "reason": "it is as before"},
+    ("POST", "/api/segments/9/cancel"): {},
     ("GET", "/api/segments/5/cascade"): {
         "segments": TOUCHED, "voided_approvals": [], "render_minutes": 1.5, "stops": "segment 10 is locked",
     },
@@ -67,9 +77,9 @@ def run(*arguments: str) -> None:
 def test_a_regeneration_says_what_it_touches_and_sends_only_what_changes(
     asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    run("regenerate", "5", "--seed", "7", "--overwrite", "5", "--wait", "30", "--yes")
-    assert json.loads(asked[-1].content) == {"overwrite": [5], "parameters": {}, "seed": 7}
-    assert asked[-1].url.params["wait_seconds"] == "30"
+    run("regenerate", "5", "--seed", "7", "--overwrite", "5", "--wait", "--yes")
+    [order] = [json.loads(request.content) for request in asked if request.method == "POST"]
+    assert order == {"overwrite": [5], "parameters": {}, "seed": 7}
     said = capsys.readouterr().out
     assert "This will regenerate segment 5. About 12 s of rendering." in said and "segments 6." in said
     assert "segment 9 is there; 3 segments became stale" in said
@@ -80,6 +90,27 @@ def test_without_a_yes_nothing_is_rendered(asked: list[httpx.Request], monkeypat
     with pytest.raises(SystemExit) as ended:
         main(["segment", "regenerate", "5"])
     assert ended.value.code == 1 and [request.method for request in asked] == ["GET"]
+
+
+def test_what_is_not_waited_for_is_named(asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]) -> None:
+    run("regenerate", "5", "--yes")
+    run("cancel", "9")
+    assert "segment 9 is being rendered\nsegment 9 is cancelled" in capsys.readouterr().out
+
+
+def test_a_version_that_did_not_become_current_is_exit_code_1_and_says_why(
+    asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = {"state": "generated", "is_current": False, "failure": None, "activation": {"reason": "it was locked"}}
+    monkeypatch.setitem(ANSWERS, ("GET", "/api/segments/9"), kept)
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", "regenerate", "5", "--wait", "--yes"])
+    assert ended.value.code == 1 and "not current it was locked" in capsys.readouterr().out
+
+
+def test_a_cascade_is_followed_to_its_end(asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]) -> None:
+    run("cascade", "5", "--wait", "--yes")
+    assert "cascade 2 is converged, 1 segments rendered: it is as before" in capsys.readouterr().out
 
 
 def test_a_cascade_shows_its_plan_first(asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]) -> None:

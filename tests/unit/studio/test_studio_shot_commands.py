@@ -33,6 +33,10 @@ ENTRY = {
     "estimated_seconds": 12.5,
     "lacks": [{"server": "gpu-1:8188", "lacks": ["node class WanVideo"]}],
 }
+ENDED = {
+    "state": "ended", "done": 1, "total": 1, "reason": "", "running_since": None, "estimated_seconds": None,
+    "finish_at": None,
+}  # fmt: skip
 LINE = {
     "segments": 4, "render_seconds": 40.25, "queued_seconds": 8, "saved_segments": 9, "saved_render_seconds": 90.5,
 }  # fmt: skip
@@ -45,7 +49,11 @@ USAGE = {
 ANSWERS: dict[str, Any] = {
     "/api/test-shots/batch": PLAN,
     "/api/test-shots/batches/4": BATCH,
-    "/api/scenes/7/test-shot": {"id": 9, "state": "rendering", "state_reason": ""},
+    "/api/scenes/7/test-shot": {"id": 9, "state": "rendering", "state_reason": "", "render_scene_id": 31},
+    "/api/scenes/31/progress": ENDED | {"outcome": "completed"},
+    "/api/test-shots/batches/4/progress": ENDED
+    | {"outcome": "completed", "reason": "1 completed, 0 failed, 0 cancelled"},
+    "/api/test-shots/batches/4/cancel": BATCH,
     "/api/test-shots/9": {"id": 9, "state": "completed", "state_reason": ""},
     "/api/test-shots/9/promote": {},
     "/api/queue": {"is_paused": True, "paused_by": "ada", "paused_at": "now", "waiting_total": 1, "entries": [ENTRY]},
@@ -91,6 +99,7 @@ def test_a_batch_shows_its_plan_and_is_followed_to_its_end(
     assert "1 shots, 1.0 render minutes" in printed and "ready at about" in printed
     assert "skipped: character 3, soft: no server can" in printed
     assert "batch 4: 1 completed, 0 failed, 0 cancelled" in printed
+    run("test-shot", "cancel-batch", "4")
     run("test-shot", "batch", str(file), "--plan")
     assert [body for _, path, body in asked if path.endswith("/batch")] == [
         {"scene_type_id": 3},
