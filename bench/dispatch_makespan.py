@@ -40,13 +40,18 @@ class TimedServer(FakeRenderServer):
     free_since: float | None = None
 
     async def submit(
-        self, *, prompt_id: str, graph: Mapping[str, Any], labels: Mapping[str, str] | None = None
+        self,
+        *,
+        prompt_id: str,
+        graph: Mapping[str, Any],
+        labels: Mapping[str, str] | None = None,
+        is_new: bool = False,
     ) -> None:
-        await super().submit(prompt_id=prompt_id, graph=graph, labels=labels)
+        await super().submit(prompt_id=prompt_id, graph=graph, labels=labels, is_new=is_new)
         now = asyncio.get_running_loop().time()
         if self.free_since is not None:
             self.gaps.append(max(0.0, now - self.free_since))
-        self.free_since = now + self.render_seconds
+        self.free_since = max(now, self.free_since or now) + self.render_seconds
 
 
 async def measure(settings: Settings, *, chains: int, segments: int, servers: int, seconds: float) -> dict[str, Any]:

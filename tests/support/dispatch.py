@@ -300,7 +300,12 @@ class FakeRenderServer:
         return f"{sha256}{salt and '-'}{salt}.{extension}"
 
     async def submit(
-        self, *, prompt_id: str, graph: Mapping[str, Any], labels: Mapping[str, str] | None = None
+        self,
+        *,
+        prompt_id: str,
+        graph: Mapping[str, Any],
+        labels: Mapping[str, str] | None = None,
+        is_new: bool = False,
     ) -> None:
         self._answer()
         if self.refuse is not None:
@@ -309,7 +314,7 @@ class FakeRenderServer:
         self.graphs[prompt_id] = graph
         self._queue.append(_Prompt(prompt_id, graph, asyncio.get_running_loop().time()))
 
-    async def locate(self, prompt_id: str) -> Location:
+    async def locate(self, prompt_id: str, *, ended: bool = False) -> Location:
         self._answer()
         for index, prompt in enumerate(self._queue):
             if prompt.prompt_id == prompt_id:

@@ -118,13 +118,15 @@ class ComfyUIServer:
             raise ServerUnreachable(f"{self.name}: an upload was answered with {status}")
         return "/".join(part for part in (str(answer.get("subfolder", "")), str(answer["name"])) if part)
 
-    async def submit(self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None) -> None:
+    async def submit(
+        self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None, is_new: bool = False
+    ) -> None:
         """Safe to call twice: an id that is known there is not sent again. `labels` show up in queue and history.
 
         There is always a client id, of nobody while we do not listen: without one the server leaves the files of
         cached output nodes out of the history, and sends its progress to everybody.
         """
-        if not isinstance(await self.locate(prompt_id), Absent):
+        if not is_new and not isinstance(await self.locate(prompt_id), Absent):
             return
         body: dict[str, Any] = {
             "prompt": graph,
@@ -160,8 +162,10 @@ class ComfyUIServer:
         if isinstance(await self.locate(prompt_id), Absent):
             raise SubmissionUnknown(reason, settle_s=self._settle_s)
 
-    async def locate(self, prompt_id: str) -> Location:
-        """Queue first, history second."""
+    async def locate(self, prompt_id: str, *, ended: bool = False) -> Location:
+        """Queue first, history second; what is in the history has ended for good, so a hint may ask there before."""
+        if ended and (entry := (await self._get(f"/history/{prompt_id}")).get(prompt_id)) is not None:
+            return Finished(entry)
         snapshot = await self.queue()
         if prompt_id in snapshot.running:
             return Running()

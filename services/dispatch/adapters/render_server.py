@@ -169,16 +169,19 @@ class RenderServer(Protocol):
         """
         ...
 
-    async def submit(self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None) -> None:
+    async def submit(
+        self, *, prompt_id: str, graph: Graph, labels: Mapping[str, str] | None = None, is_new: bool = False
+    ) -> None:
         """Have a graph rendered. Returns when the server has it; does nothing when the id is already known there.
+        `is_new`: it was never sent before, so that nobody needs to ask.
 
         Raises PermanentRenderError when the server refuses the graph or any part of it, SubmissionUnknown, or
         TransientRenderError.
         """
         ...
 
-    async def locate(self, prompt_id: str) -> Location:
-        """Where a prompt is."""
+    async def locate(self, prompt_id: str, *, ended: bool = False) -> Location:
+        """Where a prompt is. `ended`: it was said to have ended, which is no proof."""
         ...
 
     def result(self, found: Finished, expected_nodes: Sequence[str]) -> RenderResult:

@@ -1,5 +1,6 @@
 """Who works on which job: claims, leases, and giving work back without a result."""
 
+import asyncio
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -10,12 +11,14 @@ from services.dispatch.domain.scenes import Json, Scene, Segment
 from services.dispatch.metrics import RECLAIMED_LEASES
 from services.dispatch.operations.chains import Chains
 from services.dispatch.store import Store
+from services.dispatch.store.facts import AssetVersionCopy
 from services.dispatch.store.jobs import AbandonedPrompt
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 
 ACTOR = "service:dispatch"
 
+KEPT_WORKFLOWS = 32
 ABANDONED_PROMPT_PAUSE = timedelta(seconds=5)
 ABANDONED_PROMPT_LIFE = timedelta(days=1)
 
@@ -60,6 +63,7 @@ class AssignmentOperations:
     ) -> None:
         self._store = store
         self._chains = Chains(store)
+        self._workflows: dict[int, AssetVersionCopy] = {}
         self._new_work = new_work
         self._lease = lease
         self._now = now
@@ -69,29 +73,38 @@ class AssignmentOperations:
     ) -> Assignment | None:
         """The next job that a server with a free place can run, or None; `only`: with these needs."""
         now = self._now()
-        async with self._store.transaction(Cause.begin(ACTOR)) as tx:
-            job = await self._store.claim_job(
-                tx, server=server, ready=ready, only=only, token=uuid4(), now=now, until=now + self._lease
-            )
+        job = await self._store.claim_job(
+            server=server, ready=ready, only=only, token=uuid4(), now=now, until=now + self._lease
+        )
         return await self._assignment(job) if job is not None else None
 
     async def _assignment(self, job: Job) -> Assignment | None:
         """None when the scene was deleted since: the job went with it."""
-        scene = await self._store.scene(job.scene_id)
-        segment = await self._store.segment(job.segment_id)
+        scene, segment = await asyncio.gather(self._store.scene(job.scene_id), self._store.segment(job.segment_id))
         if scene is None or segment is None:
             return None
-        workflow = await self._store.asset_version(scene.workflow_version_id)
-        assert workflow is not None and workflow.graph is not None and workflow.bindings is not None
+        workflow = await self._workflow(scene.workflow_version_id)
+        assert workflow.graph is not None and workflow.bindings is not None
         return Assignment(
             job=job,
             scene=scene,
             segment=segment,
-            attempts=await self._store.attempts_of(job.id),
+            attempts=await self._store.attempts_of(job.id) if job.attempt else [],
             workflow_name=workflow.name,
             graph=workflow.graph,
             bindings=workflow.bindings,
         )
+
+    async def _workflow(self, version_id: int) -> AssetVersionCopy:
+        """Versions never change, and a graph may be large: the last ones used are kept."""
+        known = self._workflows.get(version_id)
+        if known is None:
+            known = await self._store.asset_version(version_id)
+            assert known is not None  # the scene was planned with it
+            while len(self._workflows) >= KEPT_WORKFLOWS:
+                self._workflows.pop(next(iter(self._workflows)))
+            self._workflows[version_id] = known
+        return known
 
     async def renew(self, assignment: Assignment) -> bool:
         """False when the job is not ours any more: cancelled, deleted, or reclaimed."""

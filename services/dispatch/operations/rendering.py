@@ -86,7 +86,7 @@ class RenderOperations:
         """Write the next prompt down before it is sent, so that no crash forgets it."""
         async with self._store.transaction(assignment.cause()) as tx:
             job = await self._leased(tx, assignment)
-            earlier = await self._store.attempts_in(tx, job.id)
+            earlier = await self._store.attempts_in(tx, job.id) if job.attempt else []
             repeat = is_repeat(earlier)
             number = job.attempt + 1
             attempt = await self._store.add_attempt(

@@ -101,7 +101,6 @@ class JobStore(BaseStore):
 
     async def claim_job(
         self,
-        tx: Transaction,
         *,
         server: str,
         ready: Sequence[str],
@@ -110,8 +109,9 @@ class JobStore(BaseStore):
         now: datetime,
         until: datetime,
     ) -> Job | None:
+        """A transaction of its own, of one statement: a free server waits for it."""
         needs = None if only is None else list(only)
-        row = await tx.connection.fetchrow(CLAIM, server, list(ready), token, now, until, needs)
+        row = await self._database.fetchrow(CLAIM, server, list(ready), token, now, until, needs)
         return _job(row) if row else None
 
     async def renew_lease(self, tx: Transaction, *, job_id: int, token: UUID, until: datetime) -> bool:

@@ -33,6 +33,7 @@ class Watch:
     needs_id: int
     fraction: float = 0.0
     news: asyncio.Event = field(default_factory=asyncio.Event)
+    ended: bool = False
     waits: bool = False
     recalled: bool = False
 
@@ -287,5 +288,6 @@ class Fleet:
         watch = self._watches.get(told.prompt_id)
         if watch is not None:
             watch.fraction = max(watch.fraction, told.fraction)
+            watch.ended = watch.ended or told.ended
             if told.ended or watch.waits:
                 watch.news.set()

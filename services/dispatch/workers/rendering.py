@@ -223,23 +223,32 @@ class RenderWorker:
             return Whereabouts.UNKNOWN
 
     async def _send(self, assignment: Assignment, course: "_Course") -> None:
-        """Upload, write the attempt down, submit. Raises RenderError for what the server, or the graph, refuses."""
-        content = await self._clips.seed_image(assignment)
-        seed_image = await course.server.upload_image(
-            sha256=assignment.seed_image_sha256, content=content, salt=assignment.cache_salt
-        )
-        course.attempt = await self._renders.open_attempt(assignment, server=course.server.name)
+        """Upload while the attempt is written down, then submit: a free server waits for this.
+
+        Raises RenderError for what the server, or the graph, refuses.
+        """
+        opening = asyncio.create_task(self._renders.open_attempt(assignment, server=course.server.name))
+        try:
+            seed_image = await self._upload(assignment, course.server)
+        finally:
+            course.attempt = await opening
         ready = self._graphs.build(assignment, seed_image=seed_image, file_prefix=course.attempt.file_prefix)
         labels = {"rushes_job": str(assignment.job.uid), "rushes_attempt": str(course.attempt.attempt)}
         await self._submit(course.server, str(course.attempt.prompt_id), ready.graph, labels)
         course.attempt = await self._renders.submitted(assignment, course.attempt)
+
+    async def _upload(self, assignment: Assignment, server: RenderServer) -> str:
+        content = await self._clips.seed_image(assignment)
+        return await server.upload_image(
+            sha256=assignment.seed_image_sha256, content=content, salt=assignment.cache_salt
+        )
 
     async def _submit(
         self, server: RenderServer, prompt_id: str, graph: dict[str, Any], labels: dict[str, str]
     ) -> None:
         """A prompt sent without an answer may still arrive: it counts as lost only after as long as that can take."""
         try:
-            await server.submit(prompt_id=prompt_id, graph=graph, labels=labels)
+            await server.submit(prompt_id=prompt_id, graph=graph, labels=labels, is_new=True)
         except SubmissionUnknown as unknown:
             until = time.monotonic() + unknown.settle_s
             while time.monotonic() < until:
@@ -255,7 +264,7 @@ class RenderWorker:
         waiting = _Waiting(patience=self._patience, started=time.monotonic())
         with self._fleet.watch(server.name, str(attempt.prompt_id), needs_id=assignment.job.needs_id) as watch:
             while True:
-                found = await self._look(server, attempt, waiting)
+                found = await self._look(server, attempt, waiting, ended=watch.ended)
                 if isinstance(found, Finished):
                     return attempt, found
                 if isinstance(found, Absent):
@@ -274,11 +283,11 @@ class RenderWorker:
                 await watch.wait(self._patience.poll)
 
     async def _look(
-        self, server: RenderServer, attempt: Attempt, waiting: "_Waiting"
+        self, server: RenderServer, attempt: Attempt, waiting: "_Waiting", *, ended: bool
     ) -> "Finished | Absent | Queued | Running | None":
         """None while the server does not answer, as long as patience lasts: a short restart is no reason to move."""
         try:
-            found = await server.locate(str(attempt.prompt_id))
+            found = await server.locate(str(attempt.prompt_id), ended=ended)
         except ServerUnreachable:
             if waiting.away_too_long():
                 raise

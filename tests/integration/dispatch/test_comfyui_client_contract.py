@@ -271,6 +271,29 @@ async def test_a_waiting_prompt_is_cancelled_without_touching_the_running_one(se
     await server.cancel(running)
 
 
+async def test_a_waiting_prompt_is_taken_back_and_a_running_one_is_left_alone(server: RenderServer) -> None:
+    running, waiting = new_id(), new_id()
+    await server.submit(prompt_id=running, graph=await slow_graph(server))
+    await until(server, running, Running)
+    await server.submit(prompt_id=waiting, graph=await plain_graph(server), is_new=True)
+    assert await server.withdraw(waiting) == Absent()
+    assert await server.withdraw(running) == Running()
+    await server.cancel(running)
+
+
+async def test_a_hint_that_a_prompt_has_ended_is_believed_only_when_the_history_has_it(server: RenderServer) -> None:
+    running, done, waiting = new_id(), new_id(), new_id()
+    await rendered(server, await plain_graph(server), done)
+    assert isinstance(await server.locate(done, ended=True), Finished)
+    await server.submit(prompt_id=running, graph=await slow_graph(server))
+    await until(server, running, Running)
+    await server.submit(prompt_id=waiting, graph=await plain_graph(server))
+    assert await server.locate(running, ended=True) == Running()
+    assert await server.locate(waiting, ended=True) == Queued(1)
+    await server.cancel(waiting)
+    await server.cancel(running)
+
+
 async def test_a_running_prompt_is_cancelled_and_says_so(server: RenderServer) -> None:
     prompt_id = new_id()
     await server.submit(prompt_id=prompt_id, graph=await slow_graph(server))
