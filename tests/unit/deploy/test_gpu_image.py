@@ -1,0 +1,139 @@
+"""The image for GPUs: one onnxruntime, the one with CUDA; whatever else asks for the other is refused."""
+
+import re
+from collections.abc import Iterator
+from importlib.metadata import Distribution, distributions
+from pathlib import Path
+
+import pytest
+import yaml
+
+from deploy import topology
+from deploy.gpu_image import main, problems
+
+REPOSITORY = Path(__file__).resolve().parents[3]
+DEPLOY = REPOSITORY / "deploy"
+RIVALS = {"onnxruntime", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"}
+"""They write the folders of onnxruntime-gpu and opencv-python-headless."""
+
+LOCKING = (
+    "lock again: uv pip compile --universal --all-extras --generate-hashes --no-header --no-annotate "
+    "--no-emit-index-url "
+    "pyproject.toml deploy/gpu-requirements.txt --override deploy/gpu-overrides.txt -c requirements.lock "
+    "-o requirements-gpu.lock"
+)
+
+
+def locked(name: str) -> set[tuple[str, str]]:
+    """(name, version and marker) of everything in a lock."""
+    text = (REPOSITORY / name).read_text()
+    return {(found[1], found[2].strip()) for found in re.finditer(r"(?m)^([\w.-]+)==([^\\\n]+)", text)}
+
+
+def stages() -> dict[str, list[str]]:
+    """The Dockerfile's instructions by stage, continued lines joined."""
+    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    found: dict[str, list[str]] = {}
+    for line in (each.strip() for each in text.splitlines() if each.strip() and not each.startswith("#")):
+        if line.startswith("FROM "):
+            found[line.split(" AS ")[1]] = [line]
+        else:
+            found[list(found)[-1]].append(line)
+    return found
+
+
+class TestLocks:
+    def test_the_lock_for_gpus_is_the_other_one_with_another_onnxruntime(self) -> None:
+        ours, gpu = locked("requirements.lock"), locked("requirements-gpu.lock")
+        assert {name for name, _ in ours - gpu} == {"onnxruntime"}, LOCKING
+        more = {name for name, _ in gpu - ours}
+        assert "onnxruntime-gpu" in more and all(
+            name == "onnxruntime-gpu" or name.startswith("nvidia-") for name in more
+        ), LOCKING
+        assert {version for name, version in ours if name == "onnxruntime"} == {
+            version for name, version in gpu if name == "onnxruntime-gpu"
+        }, LOCKING
+
+    def test_no_rival_is_locked_and_every_one_is_refused_by_name(self) -> None:
+        assert {name for name, _ in locked("requirements-gpu.lock")} & RIVALS == set()
+        assert "opencv-python-headless" in {name for name, _ in locked("requirements-gpu.lock")}
+        for file, impossible in (("gpu-constraints.txt", "<0"), ("gpu-overrides.txt", '; python_version < "0"')):
+            lines = {line for line in (DEPLOY / file).read_text().splitlines() if not line.startswith("#")}
+            assert lines == {f"{name}{impossible}" for name in RIVALS}
+
+
+class TestDockerfile:
+    def test_the_default_is_the_image_for_processors(self) -> None:
+        assert list(stages()) == ["common", "gpu", "cpu"]
+        assert "RUN pip install --require-hashes -r requirements.lock" in stages()["cpu"]
+
+    def test_the_gpu_stage_installs_its_own_lock_under_the_constraint_and_then_checks(self) -> None:
+        gpu = stages()["gpu"]
+        installs = [line for line in gpu if "pip install" in line]
+        assert installs == ["RUN pip install --require-hashes -r requirements-gpu.lock"]
+        copied = next(line for line in gpu if line.startswith("COPY deploy/gpu-constraints.txt ")).split()[-1]
+        assert any(line.startswith("ENV ") and f"PIP_CONSTRAINT={copied}" in line for line in gpu)
+        assert gpu.index("RUN python -m deploy.gpu_image") > gpu.index(installs[0])
+        assert not any("pip install" in line for line in stages()["common"])
+
+    def test_both_images_have_the_same_code_and_user(self) -> None:
+        def what(stage: str) -> list[str]:
+            return [
+                line for line in stages()[stage] if line.startswith(("COPY", "USER")) and "requirements" not in line
+            ]
+
+        assert [line for line in what("gpu") if "constraints" not in line] == what("cpu")
+
+    def test_what_docker_may_read_includes_the_locks(self) -> None:
+        read = (REPOSITORY / ".dockerignore").read_text().splitlines()
+        assert {"!requirements.lock", "!requirements-gpu.lock", "!deploy"} <= set(read)
+
+    def test_the_compose_file_for_gpus_changes_scoring_alone(self) -> None:
+        document = yaml.safe_load((REPOSITORY / "docker-compose.gpu.yml").read_text())
+        assert set(document["services"]) == {"scoring"} <= {entry.name for entry in topology.SERVICES}
+        scoring = document["services"]["scoring"]
+        assert scoring["build"]["target"] == "gpu"
+        assert scoring["environment"]["SCORING_IDENTITY_DEVICE"] == "cuda"
+
+
+class TestCheck:
+    @pytest.fixture
+    def installed(self, tmp_path: Path) -> Iterator[Path]:
+        self.folder = tmp_path
+        self.install("onnxruntime-gpu", "onnxruntime/__init__.py")
+        self.install("opencv-python-headless", "cv2/__init__.py")
+        self.install("numpy", "numpy/__init__.py")
+        yield tmp_path
+
+    def install(self, name: str, file: str) -> None:
+        """Metadata as pip writes it."""
+        info = self.folder / f"{name.replace('-', '_')}-1.0.dist-info"
+        info.mkdir()
+        (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (info / "RECORD").write_text(f"{file},,\n")
+
+    def found(self, *providers: str) -> list[str]:
+        installed: list[Distribution] = list(distributions(path=[str(self.folder)]))
+        return problems(installed, lambda: list(providers))
+
+    def test_one_onnxruntime_with_cuda_is_right(self, installed: Path) -> None:
+        assert self.found("CUDAExecutionProvider", "CPUExecutionProvider") == []
+
+    def test_the_one_for_processors_beside_it_is_found_also_when_cuda_is_still_there(self, installed: Path) -> None:
+        self.install("onnxruntime", "onnxruntime/__init__.py")
+        assert self.found("CUDAExecutionProvider") == [
+            "the folder onnxruntime must be onnxruntime-gpu's alone, and belongs to onnxruntime, onnxruntime-gpu"
+        ]
+
+    def test_an_onnxruntime_without_cuda_is_found_whatever_its_name(self, installed: Path) -> None:
+        assert self.found("CPUExecutionProvider") == ["onnxruntime was built without CUDA: it has CPUExecutionProvider"]
+
+    def test_a_second_opencv_is_found(self, installed: Path) -> None:
+        self.install("opencv-python", "cv2/__init__.py")
+        assert "cv2 must be opencv-python-headless's alone" in self.found("CUDAExecutionProvider")[0]
+
+    def test_this_installation_is_one_for_processors_and_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
+        assert main() == 1
+        told = capsys.readouterr().err
+        assert "the folder onnxruntime must be onnxruntime-gpu's alone, and belongs to onnxruntime\n" in told
+        assert "built without CUDA" in told
