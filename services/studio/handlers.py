@@ -4,13 +4,17 @@ from services.studio.domain.activity import (
     Activity,
     ActivityKind,
     LiveProgress,
+    accepted_summary,
     failure_summary,
+    red_summary,
+    refused_summary,
     run_summary,
     staled_summary,
 )
 from services.studio.operations import Operations
 from shared.cause import Cause
 from shared.contracts import topics
+from shared.contracts.boundary import BoundaryChecked, BoundaryRepairRejected, SeamVerdict
 from shared.contracts.generation import GenerationProgressed
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed
 from shared.contracts.segment import SegmentFailed, SegmentStaled
@@ -90,6 +94,30 @@ class Handlers:
         )
         await self._operations.tell(activity, ends=None, cause=cause)
 
+    async def boundary_checked(self, event: BoundaryChecked, cause: Cause) -> None:
+        """One line where a boundary is red or was accepted, none elsewhere; the inbox keeps a duplicate out.
+
+        A later event about the same boundary adds another line: the feed is a history, not the present state.
+        """
+        if event.accepted_by is not None or event.verdict is SeamVerdict.RED:
+            await self._operations.tell(_boundary_line(event), ends=None, cause=cause)
+
+    async def boundary_repair_rejected(self, event: BoundaryRepairRejected, cause: Cause) -> None:
+        """One line per event; the inbox keeps a duplicate out."""
+        activity = Activity(
+            kind=ActivityKind.REPAIR_REJECTED,
+            subject=f"scene:{event.scene_id}",
+            summary=refused_summary(
+                scene_id=event.scene_id,
+                reasons=event.reasons,
+                visibility_before=None if event.before is None else event.before.worst_visibility,
+                visibility_after=None if event.after is None else event.after.worst_visibility,
+            ),
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+            happened_at=event.rejected_at,
+        )
+        await self._operations.tell(activity, ends=None, cause=cause)
+
     async def generation_progressed(self, event: GenerationProgressed, cause: Cause) -> None:
         """The last one heard stands; `done`, `failed` and `cancelled` end it. Lost ones are not missed."""
         progress = LiveProgress(
@@ -102,10 +130,35 @@ class Handlers:
         await self._operations.follow(progress, cause=cause)
 
 
+def _boundary_line(event: BoundaryChecked) -> Activity:
+    positions = (event.previous.position, event.next.position)
+    if event.accepted_by is None:
+        kind = ActivityKind.BOUNDARY_RED
+        recommendation = "nothing" if event.recommendation is None else event.recommendation.value
+        summary = red_summary(
+            scene_id=event.scene_id, positions=positions, reason=event.reason, recommendation=recommendation
+        )
+    else:
+        kind = ActivityKind.BOUNDARY_ACCEPTED
+        ssim = None if event.reading is None else event.reading.ssim
+        summary = accepted_summary(
+            scene_id=event.scene_id, positions=positions, accepted_by=event.accepted_by, ssim=ssim
+        )
+    return Activity(
+        kind=kind,
+        subject=f"scene:{event.scene_id}",
+        summary=summary,
+        data=event.model_dump(mode="json", exclude={"sequence"}),
+        happened_at=event.checked_at,
+    )
+
+
 def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.TOKEN_REVOKED, handlers.token_revoked)
     consumer.on(topics.REGRESSION_PROGRESSED, handlers.regression_progressed)
     consumer.on(topics.REGRESSION_COMPLETED, handlers.regression_completed)
     consumer.on(topics.SEGMENT_FAILED, handlers.segment_failed)
     consumer.on(topics.SEGMENT_STALED, handlers.segment_staled)
+    consumer.on(topics.BOUNDARY_CHECKED, handlers.boundary_checked)
+    consumer.on(topics.BOUNDARY_REPAIR_REJECTED, handlers.boundary_repair_rejected)
     consumer.on(topics.GENERATION_PROGRESSED, handlers.generation_progressed)

@@ -243,7 +243,7 @@ BOUNDARY_CHECKED = Topic(
     name="boundary.checked",
     event=BoundaryChecked,
     producers=("smoothing",),
-    consumers=("dispatch",),
+    consumers=("dispatch", "studio"),
     description="the seam between two current versions was measured",
 )
 
@@ -259,7 +259,7 @@ BOUNDARY_REPAIR_REJECTED = Topic(
     name="boundary.repair_rejected",
     event=BoundaryRepairRejected,
     producers=("smoothing", "dispatch"),
-    consumers=("smoothing",),
+    consumers=("smoothing", "studio"),
     description="a repair that will not become current, and why",
 )
 

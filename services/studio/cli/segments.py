@@ -1,10 +1,11 @@
-"""`rushes segment`: one segment again, back, approved, locked; and the stale ones after it."""
+"""`rushes segment`: one segment again, back, approved, locked; the stale ones after it; and its boundaries."""
 
 from typing import Annotated, Any
 from uuid import UUID
 
 import typer
 
+from services.studio.cli import boundaries
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
 from services.studio.cli.progress import follow
@@ -20,6 +21,7 @@ def build() -> typer.Typer:
     app = typer.Typer(no_args_is_help=True)
     _add_regeneration(app)
     _add_versions(app)
+    boundaries.add_to(app)
     _add_marks(app)
     return app
 

@@ -11,6 +11,9 @@ class ActivityKind(StrEnum):
     RUN_COMPLETED = "run_completed"
     SEGMENT_FAILED = "segment_failed"
     SEGMENTS_STALED = "segments_staled"
+    BOUNDARY_RED = "boundary_red"
+    BOUNDARY_ACCEPTED = "boundary_accepted"
+    REPAIR_REJECTED = "repair_rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -58,6 +61,33 @@ def staled_summary(*, scene_id: int, positions: Sequence[int], causes: Sequence[
         f"Scene {scene_id}: {_named(positions)} may need re-checking, since {_named(causes)} "
         f"{'ends' if len(causes) == 1 else 'end'} on another frame now"
     )
+
+
+def red_summary(*, scene_id: int, positions: tuple[int, int], reason: str, recommendation: str) -> str:
+    """One sentence on a boundary that everybody sees."""
+    return f"{_between(scene_id, positions)} shows: {reason}; recommended: {recommendation.replace('_', ' ')}"
+
+
+def accepted_summary(*, scene_id: int, positions: tuple[int, int], accepted_by: str, ssim: float | None) -> str:
+    """One sentence on a boundary that somebody accepted."""
+    number = "" if ssim is None else f" (SSIM {ssim:.2f})"
+    return f"{_between(scene_id, positions)} was accepted as it is by {accepted_by}{number}"
+
+
+def refused_summary(
+    *, scene_id: int, reasons: Sequence[str], visibility_before: float | None, visibility_after: float | None
+) -> str:
+    """One sentence on a repair that came to nothing, with its numbers where there are some."""
+    numbers = (
+        ""
+        if visibility_before is None or visibility_after is None
+        else f" (visibility {visibility_before:.2f} before, {visibility_after:.2f} after)"
+    )
+    return f"Scene {scene_id}: a repair of a boundary was refused{numbers}: {'; '.join(reasons)}"
+
+
+def _between(scene_id: int, positions: tuple[int, int]) -> str:
+    return f"Scene {scene_id}: the boundary between segments {positions[0]} and {positions[1]}"
 
 
 def _named(positions: Sequence[int]) -> str:

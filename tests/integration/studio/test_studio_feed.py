@@ -12,11 +12,12 @@ from services.studio.operations import Operations
 from services.studio.store import Store
 from shared.cause import Cause
 from shared.clock import utc_now
+from shared.contracts.boundary import BoundaryChecked, BoundaryRepairRejected
 from shared.contracts.generation import GenerationProgressed
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed, RunOutcome, TriggerType
 from shared.contracts.segment import SegmentFailed, SegmentStaled
 from shared.contracts.token import TokenRevoked
-from shared.contracts.types import RenderFailure
+from shared.contracts.types import RenderFailure, SceneId
 from shared.errors import AlreadyHandled
 from shared.service import Chassis
 
@@ -106,6 +107,63 @@ async def test_segments_that_may_need_re_checking_are_told_with_their_cause(
     (line,) = (await creator.get("/api/activity?subject=scene:9")).json()["items"]
     assert line["kind"] == "segments_staled"
     assert line["summary"] == "Scene 9: segments 6-8 may need re-checking, since segment 5 ends on another frame now"
+
+
+def checked(**changes: Any) -> BoundaryChecked:
+    side = {"position": 1, "segment_id": 41, "clip_sha256": "a" * 64}
+    reading = {
+        "ssim": 0.61, "typical_ssim": 0.97, "worst_offset": 0, "worst_visibility": 2.3,
+        "luminance_step": 0.05, "contrast_step": 0.0, "saturation_step": 0.0,
+    }  # fmt: skip
+    values = {
+        "scene_id": 9, "project_id": 1, "previous": side, "next": side | {"position": 2, "segment_id": 42},
+        "status": "measured", "reading": reading, "verdict": "red", "recommendation": "frame_blending",
+        "reason": "a jump in appearance at the cut, 2.3 times the limit", "checked_at": utc_now(),
+    }  # fmt: skip
+    return BoundaryChecked.model_validate(values | changes)
+
+
+async def test_boundaries_are_told_when_they_show_or_were_accepted_and_not_otherwise(
+    handlers: Handlers, creator: httpx.AsyncClient
+) -> None:
+    await handlers.boundary_checked(checked(verdict="green", recommendation="nothing"), heard())
+    await handlers.boundary_checked(checked(verdict="yellow"), heard())
+    missing = {"status": "not_measurable", "not_measurable": "x", "reading": None, "verdict": None}
+    await handlers.boundary_checked(checked(**missing, recommendation=None, reason=""), heard())
+    assert (await creator.get("/api/activity")).json()["items"] == []
+    await handlers.boundary_checked(checked(), heard())
+    await handlers.boundary_checked(checked(accepted_by="ada"), heard())
+    accepted, red = (await creator.get("/api/activity?subject=scene:9")).json()["items"]
+    assert (red["kind"], accepted["kind"]) == ("boundary_red", "boundary_accepted")
+    assert red["summary"] == (
+        "Scene 9: the boundary between segments 1 and 2 shows: a jump in appearance at the cut, 2.3 times the limit; "
+        "recommended: frame blending"
+    )
+    assert accepted["summary"] == (
+        "Scene 9: the boundary between segments 1 and 2 was accepted as it is by ada (SSIM 0.61)"
+    )
+
+
+async def test_a_refused_repair_is_told_with_its_numbers(handlers: Handlers, creator: httpx.AsyncClient) -> None:
+    reading = checked().reading
+    assert reading is not None
+    refused = BoundaryRepairRejected(
+        repair_id=uuid4(),
+        scene_id=SceneId(9),
+        rejected_by="smoothing",
+        reasons=("the window is not better",),
+        before=reading,
+        after=reading.model_copy(update={"worst_visibility": 2.5}),
+        rejected_at=utc_now(),
+    )
+    await handlers.boundary_repair_rejected(refused, heard())
+    await handlers.boundary_repair_rejected(refused.model_copy(update={"before": None, "after": None}), heard())
+    bare, numbers = (await creator.get("/api/activity")).json()["items"]
+    assert numbers["kind"] == "repair_rejected"
+    assert numbers["summary"] == (
+        "Scene 9: a repair of a boundary was refused (visibility 2.30 before, 2.50 after): the window is not better"
+    )
+    assert bare["summary"] == "Scene 9: a repair of a boundary was refused: the window is not better"
 
 
 async def test_live_renders_go_when_they_end_and_when_they_fall_silent(

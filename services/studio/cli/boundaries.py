@@ -1,0 +1,172 @@
+"""`rushes segment boundary | smooth | cancel-repair`: how a segment joins its neighbours, and what to do about it."""
+
+import json as json_module
+import time
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Annotated, Any
+from uuid import UUID
+
+import typer
+from rich.console import Console
+
+from services.studio.cli.client import Client
+from services.studio.cli.connection import Target
+
+Segment = Annotated[int, typer.Argument(min=1, help="the id of a segment, as `rushes scene show` lists it")]
+Json = Annotated[bool, typer.Option("--json", help="print JSON")]
+POLL_SECONDS = 0.5
+WAIT_SECONDS = 1800.0
+"""A repair is scored before it is decided on; after half an hour somebody should look why it is not."""
+
+EXIT_REFUSED = 1
+EXIT_NO_ANSWER = 2
+OPEN = ("queued", "making", "proposed")
+DOING = {
+    "queued": "queued behind {ahead} others",
+    "making": "making the candidate",
+    "proposed": "the candidate is being scored",
+}
+
+
+class Position(StrEnum):
+    BEFORE = "before"
+    AFTER = "after"
+
+
+class Method(StrEnum):
+    BLEND = "blend"
+    REEXTRACT = "reextract"
+    ACCEPT = "accept"
+
+
+METHODS = {Method.BLEND: "frame_blending", Method.REEXTRACT: "re_extraction", Method.ACCEPT: "accept"}
+
+
+def add_to(app: typer.Typer) -> None:
+    @app.command(help="How a segment joins its neighbours: what was measured, and what is recommended.")
+    def boundary(
+        segment: Segment,
+        wait: Annotated[bool, typer.Option("--wait/--no-wait", help="until it is measured")] = False,
+        json: Json = False,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            found = client.get(f"/api/segments/{segment}/boundary-check")
+            if wait and _pending(found):
+                found = _waited(lambda: client.get(f"/api/segments/{segment}/boundary-check"), _pending, _measuring)
+        print(json_module.dumps(found, indent=2) if json else "\n".join(_check_lines(found)))
+
+    @app.command(help="Repair a boundary as a new version, or accept it as it is. Nothing is overwritten.")
+    def smooth(
+        segment: Segment,
+        position: Annotated[Position, typer.Option(help="which end of the segment")],
+        method: Annotated[
+            Method, typer.Option(help="blend: cross-fade; reextract: cut at better frames; accept: fine as it is")
+        ],
+        frames: Annotated[
+            int | None, typer.Option(min=1, max=120, help="to blend, or to drop at most from each clip")
+        ] = None,
+        overwrite: Annotated[
+            list[int] | None, typer.Option(help="id of an approved or locked segment that may be replaced")
+        ] = None,
+        wait: Annotated[bool, typer.Option("--wait/--no-wait", help="until it is current, or refused")] = False,
+        json: Json = False,
+    ) -> None:
+        body: dict[str, Any] = {"position": position.value, "method": METHODS[method], "overwrite": overwrite or []}
+        body |= {} if frames is None else {"frames": frames}
+        with Target.from_environment().client() as client:
+            told = client.post(f"/api/segments/{segment}/smooth-boundary", body)
+            if told["repair_id"] is None:
+                print(f"the boundary {position.value} segment {segment} is accepted as it is")
+                return
+            repair = _repair(client, told["repair_id"], wait=wait)
+        print(json_module.dumps(repair, indent=2) if json else "\n".join(_repair_lines(repair)))
+        raise typer.Exit(EXIT_REFUSED if repair["state"] == "rejected" else 0)
+
+    @app.command(name="cancel-repair", help="Take a repair back that is still queued.")
+    def cancel_repair(
+        repair: Annotated[UUID, typer.Argument(help="its id, as `rushes segment smooth` says it")],
+    ) -> None:
+        with Target.from_environment().client() as client:
+            client.delete(f"/api/boundary-repairs/{repair}")
+        print(f"repair {repair} is cancelled")
+
+
+def _repair(client: Client, repair_id: str, *, wait: bool) -> dict[str, Any]:
+    def ask() -> dict[str, Any]:
+        found: dict[str, Any] = client.get(f"/api/boundary-repairs/{repair_id}")
+        return found
+
+    return _waited(ask, lambda repair: repair["state"] in OPEN, _making) if wait else ask()
+
+
+def _waited(
+    ask: Callable[[], dict[str, Any]], goes_on: Callable[[dict[str, Any]], bool], doing: Callable[[dict[str, Any]], str]
+) -> dict[str, Any]:
+    """Asks until it is done; says on a terminal what is being waited for."""
+    errors = Console(stderr=True)
+    deadline = time.monotonic() + WAIT_SECONDS
+    with errors.status("waiting") as status:
+        while True:
+            found = ask()
+            if not goes_on(found):
+                return found
+            if time.monotonic() > deadline:
+                break
+            status.update(doing(found))
+            time.sleep(POLL_SECONDS)
+    errors.print(f"no end after {WAIT_SECONDS / 60:g} minutes: {doing(found)}")
+    raise typer.Exit(EXIT_NO_ANSWER)
+
+
+def _pending(found: dict[str, Any]) -> bool:
+    return any(found[end] is not None and found[end]["status"] == "pending" for end in ("before", "after"))
+
+
+def _measuring(found: dict[str, Any]) -> str:
+    ahead = max(found[end]["ahead"] or 0 for end in ("before", "after") if found[end] is not None)
+    return f"being measured, {ahead} boundaries ahead of it"
+
+
+def _making(repair: dict[str, Any]) -> str:
+    return DOING[repair["state"]].format(ahead=repair["ahead"])
+
+
+def _check_lines(found: dict[str, Any]) -> list[str]:
+    current = found["current_segment_id"]
+    lines = [f"segment {found['segment_id']}, position {found['position']}, version {found['version']}"]
+    if not found["is_current"]:
+        lines[0] += " (not current" + (")" if current is None else f"; segment {current} is)")
+    return lines + [line for end in ("before", "after") for line in _end_lines(end, found[end])]
+
+
+def _end_lines(end: str, boundary: dict[str, Any] | None) -> list[str]:
+    if boundary is None:
+        return [f"  {end}: nothing"]
+    if boundary["reading"] is None:
+        words = boundary["status"].replace("_", " ")
+        return [f"  {end}: {words}{', ' + boundary['reason'] if boundary['reason'] else ''}"]
+    lines = [
+        f"  {end}: {boundary['verdict']}, {boundary['reason']}",
+        f"    SSIM {boundary['reading']['ssim']:.4f} to segment {boundary['neighbour']['segment_id']}, visibility "
+        f"{boundary['reading']['worst_visibility']:.2f}, recommended: {boundary['recommendation'].replace('_', ' ')}",
+    ]
+    if boundary["accepted_by"] is not None:
+        lines.append(f"    accepted by {boundary['accepted_by']}")
+    if boundary["repair"] is not None:
+        lines.append(f"    repair {boundary['repair']['id']} is {boundary['repair']['state']}")
+    return lines
+
+
+def _repair_lines(repair: dict[str, Any]) -> list[str]:
+    lines = [f"repair {repair['id']} is {repair['state']}"]
+    before, after = repair["before"], repair["after"]
+    if before is not None and after is not None:
+        lines.append(
+            f"  visibility {before['worst_visibility']:.2f} -> {after['worst_visibility']:.2f}, "
+            f"SSIM at the cut {before['ssim']:.4f} -> {after['ssim']:.4f}"
+        )
+    lines += [f"  {reason}" for reason in repair["reasons"]]
+    if repair["dropped_frames"]:
+        lines.append(f"  {repair['dropped_frames']} frames dropped")
+    return lines

@@ -1,0 +1,140 @@
+"""`rushes segment boundary | smooth | cancel-repair`: what is asked of the API, and what is said."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from services.studio.cli import boundaries
+from services.studio.cli.app import main
+from services.studio.cli.client import Client
+from services.studio.cli.connection import Target
+
+REPAIR = "0193fd4e-7c5a-7000-8000-000000000001"
+CHECK = "/api/segments/5/boundary-check"
+SMOOTH = "/api/segments/5/smooth-boundary"
+READING = {"ssim": 0.61, "worst_visibility": 2.3}
+PENDING = {"status": "pending", "reading": None, "reason": "", "ahead": 3}
+RED = {
+    "status": "measured", "reading": READING, "verdict": "red", "reason": "a jump at the cut",
+    "recommendation": "frame_blending", "neighbour": {"segment_id": 4}, "accepted_by": "ada", "ahead": None,
+    "repair": {"id": REPAIR, "state": "rejected"},
+}  # fmt: skip
+
+
+def check(before: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
+    found = {"segment_id": 5, "position": 2, "version": 1, "is_current": True, "current_segment_id": 5, "after": None}
+    return found | {"before": before} | changes
+
+
+def repair(state: str, **changes: Any) -> dict[str, Any]:
+    found = {
+        "id": REPAIR,
+        "state": state,
+        "before": None,
+        "after": None,
+        "reasons": [],
+        "dropped_frames": 0,
+        "ahead": 0,
+    }
+    return found | changes
+
+
+class Api:
+    """Answers each request with the next of its answers; the last one stays."""
+
+    def __init__(self) -> None:
+        self.asked: list[httpx.Request] = []
+        self.answers: dict[tuple[str, str], list[Any]] = {}
+
+    def __call__(self, request: httpx.Request) -> httpx.Response:
+        self.asked.append(request)
+        waiting = self.answers[request.method, request.url.path]
+        return httpx.Response(200, json=waiting.pop(0) if len(waiting) > 1 else waiting[0])
+
+
+@pytest.fixture
+def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
+    api = Api()
+    monkeypatch.setattr(
+        Target, "client", lambda _: Client(url="http://edge", token="t", transport=httpx.MockTransport(api))
+    )
+    monkeypatch.setattr(boundaries, "POLL_SECONDS", 0.0)
+    yield api
+
+
+def run(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as ended:
+        main(["segment", *arguments])
+    return int(ended.value.code or 0)
+
+
+def test_a_boundary_is_told_in_words(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["GET", CHECK] = [check(RED)]
+    assert run("boundary", "5") == 0
+    said = capsys.readouterr().out
+    assert "segment 5, position 2, version 1\n" in said
+    assert "  before: red, a jump at the cut\n    SSIM 0.6100 to segment 4, visibility 2.30" in said
+    assert "recommended: frame blending" in said and "accepted by ada" in said
+    assert f"repair {REPAIR} is rejected" in said and "after: nothing" in said
+
+
+def test_an_old_version_names_the_current_one(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["GET", CHECK] = [check(None, is_current=False, current_segment_id=9)]
+    run("boundary", "5")
+    assert "(not current; segment 9 is)" in capsys.readouterr().out
+
+
+def test_waiting_goes_on_until_it_is_measured_and_without_it_pending_is_an_answer(
+    api: Api, capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["GET", CHECK] = [check(PENDING), check(PENDING), check(RED)]
+    run("boundary", "5", "--wait", "--json")
+    assert json.loads(capsys.readouterr().out)["before"]["verdict"] == "red"
+    assert len(api.asked) == 3
+    api.answers["GET", CHECK] = [check(PENDING)]
+    run("boundary", "5")
+    assert "before: pending" in capsys.readouterr().out
+
+
+def test_a_wait_has_an_end(api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(boundaries, "WAIT_SECONDS", 0.0)
+    api.answers["GET", CHECK] = [check(PENDING)]
+    assert run("boundary", "5", "--wait") == 2
+    assert "3 boundaries ahead of it" in capsys.readouterr().err
+
+
+def test_a_repair_is_followed_to_its_end(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["POST", SMOOTH] = [{"status": "queued", "repair_id": REPAIR}]
+    numbers = {"before": READING, "after": {"ssim": 0.9, "worst_visibility": 0.8}, "dropped_frames": 3}
+    states = [repair("queued"), repair("making"), repair("proposed"), repair("current", **numbers)]
+    api.answers["GET", f"/api/boundary-repairs/{REPAIR}"] = states
+    options = ("--position", "before", "--method", "reextract", "--frames", "6", "--overwrite", "5", "--wait")
+    assert run("smooth", "5", *options) == 0
+    body = {"position": "before", "method": "re_extraction", "frames": 6, "overwrite": [5]}
+    assert json.loads(api.asked[0].content) == body
+    said = capsys.readouterr().out
+    assert "is current" in said and "visibility 2.30 -> 0.80, SSIM at the cut 0.6100 -> 0.9000" in said
+    assert "3 frames dropped" in said
+
+
+def test_a_refused_repair_says_why_and_ends_with_one(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["POST", SMOOTH] = [{"status": "queued", "repair_id": REPAIR}]
+    api.answers["GET", f"/api/boundary-repairs/{REPAIR}"] = [repair("rejected", reasons=["flicker is worse"])]
+    assert run("smooth", "5", "--position", "after", "--method", "blend", "--wait") == 1
+    assert "is rejected\n  flicker is worse" in capsys.readouterr().out
+
+
+def test_accepting_is_done_at_once(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["POST", SMOOTH] = [{"status": "accepted", "repair_id": None}]
+    assert run("smooth", "5", "--position", "after", "--method", "accept", "--wait") == 0
+    assert json.loads(api.asked[-1].content) == {"position": "after", "method": "accept", "overwrite": []}
+    assert "accepted as it is" in capsys.readouterr().out
+
+
+def test_a_queued_repair_is_cancelled_by_its_id(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
+    api.answers["DELETE", f"/api/boundary-repairs/{REPAIR}"] = [repair("cancelled")]
+    assert run("cancel-repair", REPAIR) == 0
+    assert "is cancelled" in capsys.readouterr().out
