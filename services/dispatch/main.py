@@ -67,6 +67,7 @@ def build(settings: Settings, *, servers: list[RenderServer] | None = None) -> C
         operations=ServerOperations(store=store),
         new_work=lambda: new_work(),
         prefetch=settings.prefetch,
+        foreign_seconds=settings.queue_timeout_seconds,
     )
 
     def new_work() -> None:

@@ -39,6 +39,9 @@ SLOW, PICTURES = "slow", "pictures"
 BLURS = 8
 """Some six seconds on two idle cores, in steps that an interrupt can act between."""
 
+QUEUE_SECONDS = "20"
+"""How long dispatch waits for other people's prompts: nobody else renders here."""
+
 PARAMETERS = {"prompt": "at dawn", "width": 512, "cfg": 6.0, "frames": FRAMES}
 """Of the scene type. Most workflows bind none of it."""
 
@@ -155,7 +158,8 @@ def place(comfyui: RealComfyUI) -> Iterator[Place]:
     processes = (topology.KAFKA, f"{topology.KAFKA}_controller", *(entry.name for entry in topology.SERVICES))
     ports = {port_variable(name): str(free_port()) for name in processes}
     with short_home() as home:
-        stack = LocalStack(home, {**ports, "DISPATCH_COMFYUI_URLS": comfyui.url}, attached=True)
+        environment = {**ports, "DISPATCH_COMFYUI_URLS": comfyui.url, "DISPATCH_QUEUE_TIMEOUT_SECONDS": QUEUE_SECONDS}
+        stack = LocalStack(home, environment, attached=True)
         try:
             stack.start()
             comfyui.wait_until_ready()
@@ -288,6 +292,23 @@ def test_a_dispatch_killed_in_mid_render_takes_the_prompt_up_again(place: Place)
     attempts = place.attempts(scene)
     assert attempts[0]["prompt_id"] == prompt
     assert [attempt["state"] for attempt in attempts] == ["adopted", "adopted"]
+    place.assert_each_result_once()
+
+
+def test_a_server_whose_executor_died_is_said_to_be_stuck_and_its_work_is_done_after_a_restart(place: Place) -> None:
+    """Somebody sends it a node without `inputs`: it answers as ever, and renders nothing more."""
+    poison = {**WORKFLOWS["still"].graph, "77": {"class_type": "LoadImage"}}
+    poison["1"] = {"class_type": "EmptyImage", "inputs": {"width": 64, "height": 64, "batch_size": 1, "color": 0}}
+    prompt = place.server.ask("/prompt", {"prompt": poison})["prompt_id"]
+    scene = place.start("dissolve", segments=2, seed=71)
+    place.player.wait("it to be stuck", _state_of(place, "stuck"))
+    (server,) = place.player.get("/api/render-servers")["items"]
+    assert prompt in server["problem"]
+    assert place.server.running() == [prompt]
+    place.server.kill()
+    place.server.start_again()
+    place.server.wait_until_ready()
+    assert len(place.finished(scene)) == 2
     place.assert_each_result_once()
 
 

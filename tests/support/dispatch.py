@@ -29,6 +29,7 @@ from services.dispatch.adapters.render_server import (
     RenderServer,
     Running,
     ServerStats,
+    ServerStuck,
     ServerUnreachable,
 )
 from services.dispatch.domain.jobs import Job
@@ -253,12 +254,14 @@ class _Prompt:
 class FakeRenderServer:
     """A render server in memory: one prompt at a time, each `render_seconds` long; what it fails with can be set.
 
-    `restart` loses queue and history, as the real one does. While `away` every call raises ServerUnreachable.
+    `restart` loses queue and history, as the real one does. While `away` every call raises ServerUnreachable. While
+    `dead` it answers as ever, and renders and stops nothing.
     """
 
     name: str = "fake"
     render_seconds: float = 0.0
     away: bool = False
+    dead: bool = False
     failures: list[RenderError] = field(default_factory=list)
     refuse: RenderError | None = None
     defect: Exception | None = None
@@ -276,7 +279,7 @@ class FakeRenderServer:
         self._clip: bytes | None = None
 
     def restart(self) -> None:
-        self._queue, self._history = [], {}
+        self._queue, self._history, self.dead = [], {}, False
 
     async def stats(self) -> ServerStats:
         self._answer()
@@ -352,6 +355,8 @@ class FakeRenderServer:
     async def cancel(self, prompt_id: str) -> Finished | Absent:
         self._answer()
         self.cancelled.append(prompt_id)
+        if self.dead and self._queue and self._queue[0].prompt_id == prompt_id:
+            raise ServerStuck(f"{self.name}: prompt {prompt_id} did not stop")
         self._queue = [prompt for prompt in self._queue if prompt.prompt_id != prompt_id]
         return Absent()
 
@@ -366,7 +371,7 @@ class FakeRenderServer:
         if self.away:
             raise ServerUnreachable(f"{self.name} is away")
         now = asyncio.get_running_loop().time()
-        while self._queue and now - self._queue[0].started >= self.render_seconds:
+        while self._queue and not self.dead and now - self._queue[0].started >= self.render_seconds:
             done = self._queue.pop(0)
             self._history[done.prompt_id] = self.failures.pop(0) if self.failures else None
             self._rendered[done.prompt_id] = self.render_seconds
@@ -437,6 +442,7 @@ class Dispatch:
             operations=ServerOperations(store=self.store, now=now),
             new_work=_nothing,
             prefetch=prefetch,
+            foreign_seconds=patience.queue,
             quiet_seconds=0,
         )
         graphs = GraphBuilder()

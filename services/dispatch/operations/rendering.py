@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from typing import Literal
 
 from services.dispatch.domain.errors import LeaseLost
+from services.dispatch.domain.estimates import expected_seconds
 from services.dispatch.domain.jobs import (
     Attempt,
     AttemptState,
@@ -19,6 +20,7 @@ from services.dispatch.domain.jobs import (
     prompt_id_of,
 )
 from services.dispatch.domain.scenes import Render, Scene, Segment
+from services.dispatch.domain.watchdog import time_limit
 from services.dispatch.metrics import QUEUED_SECONDS, RENDER_SECONDS, RENDERS, REPEATED_RENDERS
 from services.dispatch.operations.assignments import Assignment
 from services.dispatch.operations.chains import Chains
@@ -118,6 +120,13 @@ class RenderOperations:
             if say:
                 await self._say_progress(tx, assignment, "running", 0.0)
         return replace(attempt, began_at=now)
+
+    async def time_limit(self, assignment: Assignment, *, most: float) -> float:
+        """How long its prompt may run, by what its like took, in seconds."""
+        scene = assignment.scene
+        samples = await self._store.render_samples(workflow_version_id=scene.workflow_version_id, tier=scene.tier)
+        expected = expected_seconds(samples, assignment.segment.requested_parameters, scene.tier)
+        return time_limit(expected, most=most)
 
     async def withdrawn(self, assignment: Assignment, attempt: Attempt) -> None:
         """Taken back before it began: its job is in the queue again, at its turn, without a mark against it."""

@@ -26,6 +26,8 @@ class ServerReport:
     device: str | None = None
     queue_length: int = 0
     draining: bool = False
+    stuck: str | None = None
+    """Why it gets no work although it answers."""
     capabilities: Json | None = None
     """None: not asked this time; what is known stays."""
 
@@ -96,7 +98,7 @@ class ServerOperations:
                     ServerCopy(
                         name=report.name,
                         state=_state(report),
-                        problem=report.problem,
+                        problem=report.problem or report.stuck,
                         engine=report.engine,
                         device=report.device,
                         queue_length=report.queue_length,
@@ -128,4 +130,6 @@ def name_of(url: str) -> str:
 def _state(report: ServerReport) -> str:
     if report.problem is not None:
         return "away"
+    if report.stuck is not None:
+        return "stuck"
     return "draining" if report.draining else "ready"

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from services.dispatch.adapters.render_server import Progress, RenderServer, ServerUnreachable
 from services.dispatch.domain.capabilities import capabilities_of
 from services.dispatch.domain.fleet import ServerLoad, has_place, left_to, rivals
+from services.dispatch.domain.watchdog import Pulse
 from services.dispatch.metrics import SERVER_QUEUE, SERVER_READY
 from services.dispatch.operations.servers import ServerOperations, ServerReport
 
@@ -61,10 +62,16 @@ class _Member:
     asked_at: float = float("-inf")
     nothing_at: float = float("-inf")
     nothing_news: int = -1
+    pulse: Pulse = field(default_factory=Pulse)
+    stuck: str | None = None
+    """Why nothing is expected of it although it answers."""
+
+    @property
+    def takes_work(self) -> bool:
+        return self.ready and not self.draining and self.stuck is None
 
     def load(self) -> ServerLoad:
-        ready = self.ready and not self.draining
-        return ServerLoad(name=self.server.name, ready=ready, own=self.own, foreign=self.foreign)
+        return ServerLoad(name=self.server.name, ready=self.takes_work, own=self.own, foreign=self.foreign)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +83,8 @@ class _Seen:
 class Fleet:
     """Shared by the workers of one process; only the event loop's thread touches it.
 
-    `prefetch`: prompts of ours that may wait on a server behind the one that runs.
+    `prefetch`: prompts of ours that may wait on a server behind the one that runs. `foreign_seconds`: how long somebody
+    else's prompt may run before a server counts as stuck.
     """
 
     def __init__(
@@ -86,9 +94,11 @@ class Fleet:
         operations: ServerOperations,
         new_work: Callable[[], None],
         prefetch: int,
+        foreign_seconds: float,
         quiet_seconds: float = QUIET_SECONDS,
     ) -> None:
         self._prefetch = prefetch
+        self._foreign_seconds = foreign_seconds
         self._quiet_seconds = quiet_seconds
         self._unfit: Mapping[int, Set[str]] = {}
         self._news = 0
@@ -107,12 +117,12 @@ class Fleet:
 
     @property
     def ready(self) -> list[str]:
-        return [name for name, member in self._members.items() if member.ready and not member.draining]
+        return [name for name, member in self._members.items() if member.takes_work]
 
     @property
     def answering(self) -> list[str]:
-        """Those being drained too: what is on them is still looked after."""
-        return [name for name, member in self._members.items() if member.ready]
+        """Those being drained too: what is on them is still looked after. Not those that are stuck."""
+        return [name for name, member in self._members.items() if member.ready and member.stuck is None]
 
     def add(self, server: RenderServer) -> None:
         """While running. It takes work once it has answered a check."""
@@ -198,7 +208,7 @@ class Fleet:
     def watch(self, name: str, prompt_id: str, *, needs_id: int) -> Iterator[Watch]:
         """Hear of one prompt while it is waited for."""
         watch = self._watches[prompt_id] = Watch(needs_id)
-        if name in self._members and self._members[name].draining:
+        if name in self._members and not self._members[name].takes_work:
             watch.recall()
         prompts = self._members[name].prompts if name in self._members else set[str]()
         prompts.add(prompt_id)
@@ -207,6 +217,24 @@ class Fleet:
         finally:
             prompts.discard(prompt_id)
             self._watches.pop(prompt_id, None)
+
+    def does_not_stop(self, name: str, prompt_id: str) -> None:
+        """It was told to stop a prompt and did not: it gets nothing until it is seen without it."""
+        if (member := self._members.get(name)) is not None:
+            member.pulse = member.pulse.does_not_stop(prompt_id)
+            self._judge(member)
+
+    def _judge(self, member: _Member) -> None:
+        name, before = member.server.name, member.stuck
+        member.stuck = member.pulse.problem(
+            own=member.prompts, foreign_limit=self._foreign_seconds, now=time.monotonic()
+        )
+        if member.stuck is not None and before is None:
+            logger.error("a render server is stuck", extra={"server": name, "problem": member.stuck})
+            self._recall(list(member.prompts))
+        if member.stuck is None and before is not None:
+            logger.info("a render server works again", extra={"server": name})
+            self._new_work()
 
     def is_away(self, name: str) -> None:
         """A call to it failed; nothing more is sent there until it answers the next check."""
@@ -221,6 +249,7 @@ class Fleet:
         standing = await self._operations.report([one.report for one in seen])
         for member, one in zip(members, seen, strict=True):
             self._note(member, one)
+            SERVER_READY.labels(member.server.name).set(member.ready and member.stuck is None)
         if standing.unfit != self._unfit:
             self._unfit = standing.unfit
             self._new_work()
@@ -242,7 +271,10 @@ class Fleet:
         """For the readiness check."""
         if not self._members:
             return "no render server is configured; set DISPATCH_COMFYUI_URLS"
-        return None if self.answering else "no render server answers"
+        if self.answering:
+            return None
+        stuck = [f"{name}: {member.stuck}" for name, member in self._members.items() if member.ready]
+        return f"no render server works; {'; '.join(stuck)}" if stuck else "no render server answers"
 
     async def _look_at(self, member: _Member, *, ask: bool) -> _Seen:
         """A server that does not answer is away at once; one that does is ready when its report is written down."""
@@ -253,16 +285,17 @@ class Fleet:
             capabilities = capabilities_of(await member.server.object_info()) if ask else None
         except ServerUnreachable as error:
             member.ready = False
-            SERVER_READY.labels(name).set(0)
             return _Seen(ServerReport(name=name, problem=str(error)), 0)
         if ask:
             member.asked_at = time.monotonic()
         prompts = (*queue.running, *queue.pending)
-        SERVER_READY.labels(name).set(1)
+        member.pulse = member.pulse.looked(queue.running, now=time.monotonic())
+        self._judge(member)
         SERVER_QUEUE.labels(name).set(len(prompts))
         report = ServerReport(
             name=name,
             draining=member.draining,
+            stuck=member.stuck,
             engine=stats.engine,
             device=stats.device,
             queue_length=len(prompts),

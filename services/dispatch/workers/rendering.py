@@ -28,6 +28,7 @@ from services.dispatch.adapters.render_server import (
 )
 from services.dispatch.domain.errors import LeaseLost
 from services.dispatch.domain.jobs import Attempt, Failure, Next, Whereabouts, recover
+from services.dispatch.domain.watchdog import LEAST_SECONDS
 from services.dispatch.metrics import REATTACHED
 from services.dispatch.operations.assignments import Assignment, AssignmentOperations
 from services.dispatch.operations.rendering import RenderOperations
@@ -180,6 +181,8 @@ class RenderWorker:
         except RenderError as error:
             await self._failed(assignment, course, error)
         except ServerStuck as error:
+            if course.attempt is not None:
+                self._fleet.does_not_stop(course.server.name, str(course.attempt.prompt_id))
             await self._failed(assignment, course, RenderTimeout(str(error)))
 
     async def _failed(self, assignment: Assignment, course: "_Course", error: RenderError) -> None:
@@ -276,8 +279,10 @@ class RenderWorker:
                     await self._withdraw(server, attempt, watch)
                 if isinstance(found, Running) and attempt.began_at is None:
                     attempt = await self._renders.began(assignment, attempt, say=waiting.may_speak())
-                if problem := waiting.too_long(found, behind_own=self._fleet.own(server.name) > 1):
-                    await self._stop(server, attempt)
+                if isinstance(found, Running) and waiting.needs_limit(attempt):
+                    waiting.limit = await self._renders.time_limit(assignment, most=self._patience.render)
+                if problem := waiting.too_long(found, attempt, behind_own=self._fleet.own(server.name) > 1):
+                    await self._stop(server, attempt, problem)
                     raise RenderTimeout(problem)
                 await self._say_progress(assignment, watch, waiting, running=isinstance(found, Running))
                 await watch.wait(self._patience.poll)
@@ -302,11 +307,14 @@ class RenderWorker:
                 raise _Withdrawn
         watch.recalled = False
 
-    async def _stop(self, server: RenderServer, attempt: Attempt) -> None:
+    async def _stop(self, server: RenderServer, attempt: Attempt, problem: str) -> None:
+        """Raises ServerStuck when it does not stop."""
         try:
             await server.cancel(str(attempt.prompt_id))
-        except (ServerStuck, ServerUnreachable) as error:
-            logger.error("a prompt does not stop", extra={"server": server.name, "error": str(error)})
+        except ServerUnreachable as error:
+            logger.error("a prompt was not stopped", extra={"server": server.name, "error": str(error)})
+        except ServerStuck as error:
+            raise ServerStuck(f"{problem}, and {error}") from error
 
     async def _say_progress(self, assignment: Assignment, watch: Watch, waiting: "_Waiting", *, running: bool) -> None:
         if running and watch.fraction > waiting.said_fraction and waiting.may_speak():
@@ -336,20 +344,23 @@ class _Waiting:
     patience: Patience
     started: float
     """When it began to wait for other people's prompts: those of ours before it have clocks of their own."""
-    running_since: float | None = None
+    limit: float | None = None
+    """How long it may run, once that matters."""
     away_since: float | None = None
     spoke: float = field(default_factory=time.monotonic)
     """Its submission was said."""
     said_fraction: float = 0.0
 
-    def too_long(self, found: "Queued | Running | None", *, behind_own: bool) -> str | None:
+    def needs_limit(self, attempt: Attempt) -> bool:
+        return self.limit is None and _ran_seconds(attempt) > min(LEAST_SECONDS, self.patience.render)
+
+    def too_long(self, found: "Queued | Running | None", attempt: Attempt, *, behind_own: bool) -> str | None:
         now = time.monotonic()
         if behind_own:
             self.started = now
         if isinstance(found, Running):
-            self.running_since = self.running_since or now
-            if now - self.running_since > self.patience.render:
-                return f"it ran longer than {self.patience.render:g} s"
+            if self.limit is not None and _ran_seconds(attempt) > self.limit:
+                return f"it ran longer than {self.limit:g} s"
         elif isinstance(found, Queued) and now - self.started > self.patience.queue:
             return f"it waited longer than {self.patience.queue:g} s on the render server"
         return None
@@ -365,3 +376,8 @@ class _Waiting:
             return False
         self.spoke = now
         return True
+
+
+def _ran_seconds(attempt: Attempt) -> float:
+    """By what was written down when it began: a restart of dispatch does not begin its time anew."""
+    return 0.0 if attempt.began_at is None else (utc_now() - attempt.began_at).total_seconds()

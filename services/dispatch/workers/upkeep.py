@@ -1,5 +1,6 @@
 """Small periodic work: leases of dead workers, deadlines, prompts nobody waits for."""
 
+import asyncio
 import logging
 
 from services.dispatch.adapters.render_server import ServerStuck, ServerUnreachable
@@ -27,13 +28,21 @@ class UpkeepWorker:
         return bool(await self._gates.pause_overdue())
 
     async def abandoned(self) -> bool:
-        """Cancel abandoned prompts. One whose server does not answer is tried again after a pause."""
+        """Cancel abandoned prompts. One whose server does not answer, or is stuck, is tried again after a pause."""
         prompts = await self._assignments.take_abandoned(servers=self._fleet.answering)
-        for prompt in prompts:
-            try:
-                await self._fleet.servers[prompt.server].cancel(str(prompt.prompt_id))
-            except (ServerUnreachable, ServerStuck) as error:
-                logger.warning("a prompt was not cancelled", extra={"server": prompt.server, "error": str(error)})
-                continue
-            await self._assignments.forget_abandoned(prompt)
+        stopped = await asyncio.gather(*(self._stop(prompt.server, str(prompt.prompt_id)) for prompt in prompts))
+        for prompt, is_stopped in zip(prompts, stopped, strict=True):
+            if is_stopped:
+                await self._assignments.forget_abandoned(prompt)
         return bool(prompts)
+
+    async def _stop(self, server: str, prompt_id: str) -> bool:
+        try:
+            await self._fleet.servers[server].cancel(prompt_id)
+        except ServerUnreachable as error:
+            logger.warning("a prompt was not cancelled", extra={"server": server, "error": str(error)})
+            return False
+        except ServerStuck:
+            self._fleet.does_not_stop(server, prompt_id)
+            return False
+        return True

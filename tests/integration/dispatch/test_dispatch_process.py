@@ -80,6 +80,27 @@ async def test_a_stand_in_restart_that_loses_the_queue_costs_one_attempt(
     assert await service.outside.database.fetchval("SELECT sum(repeated_renders) FROM generation_jobs") == 1
 
 
+async def test_a_dead_executor_is_noticed_and_the_work_is_done_after_the_servers_restart(
+    service: Service, standin: StandInProcess
+) -> None:
+    """Somebody sends it a node without `inputs`: it answers as ever, and renders nothing more."""
+    poison = {"1": {"class_type": "PreviewAny", "inputs": {"source": "x"}}, "2": {"class_type": "LoadImage"}}
+    standin.request("POST", "/prompt", {"prompt": poison, "prompt_id": "poison"})
+    service.environment["DISPATCH_QUEUE_TIMEOUT_SECONDS"] = "1"
+    service.start()
+    await service.request(segments=1)
+
+    async def stuck() -> bool:
+        problem = await service.outside.database.fetchval("SELECT problem FROM render_servers WHERE state = 'stuck'")
+        return "poison" in str(problem)
+
+    await service.until(stuck)
+    assert await service.generated() == []
+    standin.restart()
+    await service.until_generated(1)
+    assert await service.outside.database.fetchval("SELECT state FROM render_servers") == "ready"
+
+
 async def test_an_accepted_prompt_whose_answer_is_lost_is_found_and_not_sent_again(
     service: Service, standin: StandInProcess
 ) -> None:
