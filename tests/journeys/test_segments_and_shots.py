@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.stack import LocalStack
-from tests.support.playing import Json, Player, Studio
+from tests.support.playing import TINY, Json, Player, Studio, rushes
 
 
 @pytest.fixture(scope="module")
@@ -46,6 +46,42 @@ def test_one_segment_is_regenerated_alone_and_reverting_restores_its_bytes(playe
     reverted = current(player, studio)
     assert [segment["clip"] for segment in reverted] == [segment["clip"] for segment in before]
     assert not any(segment["is_stale"] for segment in reverted)
+
+
+def test_a_scene_that_waits_for_scores_hears_them_from_scoring(player: Player, stack: LocalStack) -> None:
+    pair = player.set_up(name=f"gate-{secrets.token_hex(3)}", segment_count=2)
+    scene = player.start_scene(pair, seed=5, score_gate={"wait_for": "warn", "retries": 1})
+    pair.scenes.append(scene)
+    watched = rushes(stack, "scene", "watch", str(scene))
+    assert watched.returncode == 0, watched.stdout + watched.stderr
+    assert "waits for its score" in watched.stderr
+    first, second = current(player, pair)
+    assert first["gate_verdict"] in ("pass", "warn") and second["gate_verdict"] in ("pass", "warn")
+    assert first["gates"].keys() >= {"sharpness", "flicker"}
+    assert second["seed_image_sha256"] == first["clip"]["last_frame_sha256"]
+
+
+def test_regenerating_one_of_ten_segments_renders_exactly_one(player: Player, stack: LocalStack) -> None:
+    """Counted at the render server; what was saved is in the usage, and the command shows how it went."""
+    ten = player.set_up(name=f"ten-{secrets.token_hex(3)}", parameters=TINY, segment_count=10)
+    scene = player.start_scene(ten, seed=3, tier="draft")
+    watched = rushes(stack, "scene", "watch", str(scene))
+    assert watched.returncode == 0, watched.stdout + watched.stderr
+    assert f"scene {scene} is completed, 10 of 10 segments" in watched.stdout
+    ten.scenes.append(scene)
+    before, rendered = current(player, ten), player.prompts()
+    assert {segment["prompt_id"] for segment in before} <= rendered
+
+    fifth = before[4]["id"]
+    asked = rushes(stack, "segment", "regenerate", str(fifth), "--seed", "8", "--wait", "--yes")
+    assert asked.returncode == 0, asked.stdout + asked.stderr
+    after = current(player, ten)
+    assert player.prompts() - rendered == {after[4]["prompt_id"]}
+    assert after[4]["previous_segment_id"] == fifth
+    assert [s["id"] for s in after if s["position"] != 5] == [s["id"] for s in before if s["position"] != 5]
+    saved = player.get("/api/usage", project_id=ten.project)["saved_by_regeneration"]
+    others = [segment["render_seconds"] for segment in before if segment["position"] != 5]
+    assert saved == {"segments": 9, "render_seconds": pytest.approx(sum(others))}
 
 
 def test_a_test_shot_becomes_the_first_segment_of_a_scene_with_the_same_bytes(player: Player, studio: Studio) -> None:

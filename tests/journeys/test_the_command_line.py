@@ -1,9 +1,6 @@
 """`rushes` on the whole running system: the demo as one JSON document, exit codes, JUnit, dead letters."""
 
 import json
-import os
-import subprocess
-import sys
 import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from typing import Any
@@ -11,20 +8,7 @@ from typing import Any
 import pytest
 
 from deploy.local.stack import LocalStack
-
-
-def rushes(stack: LocalStack, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """The command as a person's shell runs it, told of the stack by the environment alone."""
-    ports = {
-        f"RUSHES_PORT_{name.removeprefix('comfyui_').upper()}": str(port) for name, port in stack.site.ports.items()
-    }
-    return subprocess.run(
-        [Path(sys.executable).with_name("rushes"), *arguments],
-        env=os.environ | ports | {"RUSHES_HOME": str(stack.home), "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
-        text=True,
-        timeout=280,
-    )
+from tests.support.playing import rushes
 
 
 @pytest.fixture(scope="module")

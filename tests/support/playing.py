@@ -2,6 +2,9 @@
 
 import hashlib
 import io
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -47,6 +50,7 @@ BINDINGS: Json = {
     "lora_strength": {"node": "3", "input": "strength_model"},
 }
 
+TINY: Json = {"width": 128, "height": 128, "frames": 5, "fps": 12, "steps": 2, "cfg": 6.0, "prompt": "Ada at dawn"}
 SMALL: Json = {"width": 256, "height": 256, "frames": 12, "fps": 12, "steps": 6, "cfg": 6.0, "prompt": "Ada at dawn"}
 
 
@@ -170,7 +174,7 @@ class Player:
         studio.references += references
         return references
 
-    def start_scene(self, studio: Studio, *, seed: int) -> int:
+    def start_scene(self, studio: Studio, *, seed: int, **more: Any) -> int:
         """Create a scene as soon as its facts have arrived at dispatch."""
         body = {
             "name": f"seed {seed}",
@@ -179,7 +183,7 @@ class Player:
             "workflow_id": studio.workflow,
             "lora_id": studio.lora,
             "seed": seed,
-        }
+        } | more
         return int(self.wait("a scene's facts", lambda: self._created("/api/scenes", body))["id"])
 
     def _created(self, path: str, body: Json) -> Json | None:
@@ -204,6 +208,20 @@ class Player:
         found = self.get(f"/api/regression/references/{reference}")
         assert found["status"] != "failed", found
         return bool(found["status"] == "ready")
+
+    def prompts(self) -> set[str]:
+        """Every prompt that a render server has finished, once none has anything left to do."""
+
+        def idle() -> bool:
+            queues = [httpx.get(f"{url}/queue").json() for url in self.stack.site.render_servers()]
+            return not any(queue["queue_running"] or queue["queue_pending"] for queue in queues)
+
+        self.wait("idle render servers", idle)
+        return {
+            prompt
+            for url in self.stack.site.render_servers()
+            for prompt in httpx.get(f"{url}/history", params={"max_items": 100_000}).json()
+        }
 
     def run_of_version(self, version: int) -> Json:
         """The run that an update triggered by itself."""
@@ -246,3 +264,17 @@ def metric(report: Json, name: str) -> list[Json]:
         for found in segment["metrics"]
         if found["metric"] == name
     ]
+
+
+def rushes(stack: LocalStack, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """The command as a person's shell runs it, told of the stack by the environment alone."""
+    ports = {
+        f"RUSHES_PORT_{name.removeprefix('comfyui_').upper()}": str(port) for name, port in stack.site.ports.items()
+    }
+    return subprocess.run(
+        [Path(sys.executable).with_name("rushes"), *arguments],
+        env=os.environ | ports | {"RUSHES_HOME": str(stack.home), "NO_COLOR": "1", "COLUMNS": "200"},
+        capture_output=True,
+        text=True,
+        timeout=280,
+    )
