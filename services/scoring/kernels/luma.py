@@ -72,13 +72,13 @@ def _to_8_bits(bits: int) -> NDArray[np.uint8]:
 def at_side(*, picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
     """Resize so that width x height is side squared, keeping the shape: one common size for clips of every tier.
 
-    Shrinks by area averaging (no aliasing), enlarges by cubic interpolation.
+    Shrinks by area averaging (no aliasing), enlarges linearly: a cubic overshoots, and a small clip would look sharper.
     """
     scale = side / float(np.sqrt(picture.shape[0] * picture.shape[1]))
     size = (max(1, round(picture.shape[1] * scale)), max(1, round(picture.shape[0] * scale)))
     if scale < 1:
         return shrunk(picture=picture, size=size)
-    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
 
 
 def coarse(*, picture: NDArray[np.uint8], side: int) -> NDArray[np.uint8]:
