@@ -59,6 +59,7 @@ class Bindings(Contract):
 
 
 NUMERIC_BINDINGS = frozenset({"seed", "cfg", "steps", "lora_strength", "width", "height", "frames", "fps"})
+WHOLE_BINDINGS = frozenset({"seed", "steps", "width", "height", "frames"})
 
 
 def problems_of_graph(graph: Any) -> list[str]:
@@ -79,8 +80,8 @@ def problems_of_graph(graph: Any) -> list[str]:
 
 
 def problems_of_bindings(graph: dict[str, Any], bindings: Bindings) -> list[str]:
-    """Bindings that point at nothing, or at an input that cannot take their kind of value."""
-    problems = []
+    """Bindings that point at nothing, at an input that cannot take their kind of value, or at the same place."""
+    problems = _problems_of_places(bindings)
     if bindings.video_output.node not in graph:
         problems.append(
             f"binding video_output names node {bindings.video_output.node!r}, which the workflow does not have"
@@ -100,12 +101,26 @@ def problems_of_bindings(graph: dict[str, Any], bindings: Bindings) -> list[str]
     return problems
 
 
+def _problems_of_places(bindings: Bindings) -> list[str]:
+    """One of two values for the same input would be lost without a word."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for name, bound in bindings.inputs().items():
+        names.setdefault((bound.node, bound.input), []).append(name)
+    return [
+        f"bindings {' and '.join(same)} all name input {place[1]!r} of node {place[0]!r}; bind one of them"
+        for place, same in names.items()
+        if len(same) > 1
+    ]
+
+
 def _problem_of_type(name: str, present: Any) -> str | None:
     if isinstance(present, list):
         return "the input is fed by another node; bind the node that holds the constant"
     number = isinstance(present, int | float) and not isinstance(present, bool)
     if name in NUMERIC_BINDINGS and not number:
         return f"needs a number, the workflow has {type(present).__name__} there"
+    if name in WHOLE_BINDINGS and present != int(present):
+        return f"needs a whole number, the workflow has {present} there"
     if name not in NUMERIC_BINDINGS and not isinstance(present, str):
         return f"needs a text, the workflow has {type(present).__name__} there"
     return None

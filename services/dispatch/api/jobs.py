@@ -88,9 +88,14 @@ class ServerWishResponse(ResponseModel):
 
 
 class FitnessResponse(ResponseModel):
-    """`lacks`: node classes and model files that the server has not said it has; empty when it can render it."""
+    """`lacks`: node classes and model files that the server says it does not have; empty when it can render it.
+
+    `is_known` false: the server has not said what it has, so nothing is known.
+    """
 
     server: str
+    state: str
+    is_known: bool
     lacks: list[str]
 
 
@@ -153,13 +158,14 @@ def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
 
     @router.get(
         "/asset-versions/{version_id}/fitness",
-        summary="What each render server lacks for a workflow version",
+        summary="What each render server lacks for an asset version",
         response_model=Page[FitnessResponse],
         tags=["render servers"],
     )
     async def fitness(version_id: PathId, _: Viewer) -> Page[FitnessResponse]:
-        found = await servers_.fitness(version_id)
-        return Page(items=[FitnessResponse(server=name, lacks=lacks) for name, lacks in found.items()])
+        """Compared when it was published, with what each server says at its start, on every publication, and now and
+        then. 404 until the publication was heard of: a moment."""
+        return Page(items=[FitnessResponse.model_validate(one) for one in await servers_.fitness(version_id)])
 
     return router
 

@@ -72,6 +72,14 @@ def lacking(graph: Json, capabilities: Json | None) -> list[str]:
     return missing(requirements_of(graph), capabilities)
 
 
+def lacking_file(name: str, capabilities: Json | None) -> list[str]:
+    """For a LoRA or a model, which any loader may load: whether some input offers it."""
+    if not capabilities or not capabilities["node_classes"]:
+        return []
+    offered = (choices for inputs in capabilities["files"].values() for choices in inputs.values())
+    return [] if any(name in choices for choices in offered) else [f"file {name}"]
+
+
 def with_files(graph: Json, inputs: Mapping[str, tuple[str, str]], files: Mapping[str, str]) -> dict[str, Any]:
     """The graph as far as servers differ about it: with the file names that its assets bring."""
     filled: dict[str, Any] = {node_id: {**node, "inputs": dict(node["inputs"])} for node_id, node in graph.items()}

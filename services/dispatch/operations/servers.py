@@ -4,12 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
-from services.dispatch.domain.capabilities import lacking
+from services.dispatch.domain.capabilities import lacking, lacking_file
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.domain.scenes import Json
 from services.dispatch.operations.assignments import ACTOR
 from services.dispatch.operations.fitness import Fitness
 from services.dispatch.store import Store
+from services.dispatch.store.facts import AssetVersionCopy
 from services.dispatch.store.jobs import ServerCopy
 from services.dispatch.store.servers import ServerWish
 from shared.cause import Cause
@@ -40,6 +41,16 @@ class Standing:
     is_paused: bool
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerFitness:
+    """`is_known`: the server has said what it has; without that `lacks` is empty and means nothing."""
+
+    server: str
+    state: str
+    is_known: bool
+    lacks: list[str]
+
+
 class ServerOperations:
     """`changed` is called when people decided something about a server."""
 
@@ -49,18 +60,20 @@ class ServerOperations:
         self._changed = changed
         self._now = now
 
-    async def fitness(self, version_id: int) -> dict[str, list[str]]:
-        """What each server lacks to render a workflow version, by name; an empty list: nothing that is known of.
-
-        Raises NotFound for a version that is not here, Unacceptable for one that is no workflow.
-        """
+    async def fitness(self, version_id: int) -> list[ServerFitness]:
+        """Of each server, for a workflow or the file of a LoRA or model. Raises NotFound while it is not here."""
         version = await self._store.asset_version(version_id)
         if version is None:
             raise NotFound(f"there is no asset version {version_id} here")
-        if version.graph is None:
-            raise Unacceptable(f"asset version {version_id} is a {version.kind}; name a version of a workflow")
-        graph = version.graph
-        return {server.name: lacking(graph, server.capabilities) for server in await self._store.servers()}
+        return [
+            ServerFitness(
+                server=server.name,
+                state=server.state,
+                is_known=bool(server.capabilities and server.capabilities["node_classes"]),
+                lacks=_lacking(version, server.capabilities),
+            )
+            for server in await self._store.servers()
+        ]
 
     async def wishes(self) -> list[ServerWish]:
         return await self._store.server_wishes()
@@ -125,6 +138,12 @@ def name_of(url: str) -> str:
     if not known or parts.query or parts.fragment:
         raise Unacceptable(f"{url!r} is no address of a render server; write for example http://127.0.0.1:8188")
     return parts.netloc.rpartition("@")[2]
+
+
+def _lacking(version: AssetVersionCopy, capabilities: Json | None) -> list[str]:
+    if version.graph is not None:
+        return lacking(version.graph, capabilities)
+    return lacking_file(version.file_name or "", capabilities)
 
 
 def _state(report: ServerReport) -> str:

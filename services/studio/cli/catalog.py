@@ -12,6 +12,8 @@ from rich.table import Table
 
 from services.studio.cli.client import ApiProblem, Client
 from services.studio.cli.connection import Target
+from services.studio.cli.fitness import await_fitness, fitness_lines
+from services.studio.cli.regression import asset_named
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -114,7 +116,16 @@ def _assets() -> typer.Typer:
             else:
                 body = {"file_name": file_name or file.name, "checksum": checksum_of(file)}
             made = client.post(f"/api/assets/{asset['id']}/versions", {**body, "note": note})
-        print(f"{kind} {name} version {made['version']} is active")
+            print(f"{kind} {name} version {made['version']} is active")
+            print("\n".join(fitness_lines(await_fitness(client, made["id"]))))
+
+    @app.command(help="Which render server lacks what for an asset's active version.")
+    def check(asset: Annotated[str, typer.Argument(help="its name, or kind:name")]) -> None:
+        with Target.from_environment().client() as client:
+            version = asset_named(client, asset)["active_version"]
+            if version is None:
+                raise ApiProblem(404, "Not found", f"{asset} has no version yet")
+            print("\n".join(fitness_lines(await_fitness(client, version["id"]))))
 
     @app.command(name="list", help="All assets and their active versions.")
     def list_assets(json: Json = False) -> None:

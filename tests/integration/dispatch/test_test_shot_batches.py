@@ -171,7 +171,10 @@ async def test_cells_that_cannot_be_are_skipped_with_the_reason(
     assert "no binding for negative_prompt" in reasons[CHARACTER, "unbound"]
     assert "character 999 is not known here" in reasons[999, "soft"]
     fitness = (await client.get("/api/asset-versions/300/fitness")).json()["items"]
-    assert fitness == [{"server": name, "lacks": ["node class RareNode"]} for name in ("one", "two")]
+    assert fitness == [
+        {"server": name, "state": "ready", "is_known": True, "lacks": ["node class RareNode"]}
+        for name in ("one", "two")
+    ]
     assert (await client.get("/api/asset-versions/999/fitness")).status_code == 404
 
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from services.dispatch.domain.capabilities import capabilities_of, lacking, with_files
+from services.dispatch.domain.capabilities import capabilities_of, lacking, lacking_file, with_files
 from services.dispatch.domain.estimates import RenderSample, expected_seconds, makespan
 from services.dispatch.domain.scenes import Tier
 
@@ -40,6 +40,12 @@ def test_a_missing_model_file_is_named_in_both_ways_servers_list_files() -> None
         "file rare.safetensors for LoraLoader.lora_name",
     ]
     assert lacking(GRAPH, KNOWN) == [], "the graph itself was not changed"
+
+
+def test_a_file_that_no_input_offers_is_lacking_whoever_would_load_it() -> None:
+    assert lacking_file("look.safetensors", KNOWN) == []
+    assert lacking_file("rare.safetensors", KNOWN) == ["file rare.safetensors"]
+    assert lacking_file("rare.safetensors", None) == []
 
 
 @pytest.mark.parametrize("unknown", [None, {}, capabilities_of({})])

@@ -10,7 +10,10 @@ from shared.contracts.workflow import Bindings, NodeInput, NodeOutput, problems_
 def graph() -> dict[str, Any]:
     return {
         "1": {"class_type": "LoadImage", "inputs": {"image": "seed.png"}},
-        "2": {"class_type": "KSampler", "inputs": {"image": ["1", 0], "seed": 7, "sampler_name": "euler"}},
+        "2": {
+            "class_type": "KSampler",
+            "inputs": {"image": ["1", 0], "seed": 7, "sampler_name": "euler", "denoise": 0.5},
+        },
         "3": {"class_type": "SaveVideo", "inputs": {"video": ["2", 0], "filename_prefix": "clip"}},
     }
 
@@ -54,15 +57,22 @@ def test_what_is_no_graph_is_refused(no_graph: Any) -> None:
     ("bound", "word"),
     [
         ({"seed": NodeInput(node="9", input="seed")}, "does not have"),
-        ({"seed": NodeInput(node="2", input="noise_seed")}, "its inputs: image, sampler_name, seed"),
+        ({"seed": NodeInput(node="2", input="noise_seed")}, "its inputs: denoise, image, sampler_name, seed"),
         ({"seed": NodeInput(node="2", input="sampler_name")}, "needs a number"),
         ({"sampler": NodeInput(node="2", input="seed")}, "needs a text"),
         ({"width": NodeInput(node="2", input="image")}, "fed by another node"),
+        ({"steps": NodeInput(node="2", input="denoise")}, "needs a whole number"),
     ],
 )
 def test_a_binding_that_points_nowhere_or_at_the_wrong_thing_is_refused(bound: dict[str, Any], word: str) -> None:
     (problem,) = problems_of_bindings(graph(), bindings(**bound))
     assert word in problem
+
+
+def test_two_bindings_for_one_input_are_refused() -> None:
+    place = NodeInput(node="2", input="seed")
+    (problem,) = problems_of_bindings(graph(), bindings(seed=place, steps=place))
+    assert "seed and steps" in problem
 
 
 def test_a_video_output_that_is_no_node_is_refused() -> None:
