@@ -29,6 +29,7 @@ from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.operations.timelines import Timelines
+from services.dispatch.operations.undoing import UndoOperations
 from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.settings import Settings
 from services.dispatch.store import Store
@@ -150,7 +151,7 @@ def _take_requests(
             scenes_=scenes,
             reviews_=reviews,
             regenerations_=regenerations,
-            repairs_=repairs,
+            undoing_=UndoOperations(store=store, timelines=timelines, gates=gates, new_work=new_work),
             shots_=shots,
             batches_=batches,
             servers_=ServerOperations(store=store, changed=lambda: chassis.wake("servers")),

@@ -37,7 +37,7 @@ def routers() -> dict[Owner, list[APIRouter]]:
                 scenes_=NOTHING,
                 reviews_=NOTHING,
                 regenerations_=NOTHING,
-                repairs_=NOTHING,
+                undoing_=NOTHING,
                 shots_=NOTHING,
                 batches_=NOTHING,
                 servers_=NOTHING,

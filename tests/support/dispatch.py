@@ -51,6 +51,7 @@ from services.dispatch.operations.seams import SeamOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
 from services.dispatch.operations.timelines import Look, Timelines
+from services.dispatch.operations.undoing import UndoOperations
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
@@ -471,6 +472,7 @@ class Dispatch:
             patience_seconds=600,
             now=now,
         )
+        self.undoing = UndoOperations(store=self.store, timelines=self.timelines, gates=self.gates, new_work=_nothing)
         self.repairing = RepairWorker(operations=self.repairs, media=media)
         self.handlers = Handlers(
             facts=self.facts, requests=self.requests, reviews=self.reviews, seams=self.seams, repairs=self.repairs

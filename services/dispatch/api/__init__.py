@@ -7,11 +7,11 @@ from services.dispatch.operations.batches import BatchOperations
 from services.dispatch.operations.progress import ProgressOperations
 from services.dispatch.operations.queue import QueueOperations
 from services.dispatch.operations.regenerations import RegenerationOperations
-from services.dispatch.operations.repairs import RepairOperations
 from services.dispatch.operations.reviews import ReviewOperations
 from services.dispatch.operations.scenes import SceneOperations
 from services.dispatch.operations.servers import ServerOperations
 from services.dispatch.operations.shots import ShotOperations
+from services.dispatch.operations.undoing import UndoOperations
 from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.store import Store
 
@@ -21,7 +21,7 @@ def build_router(
     scenes_: SceneOperations,
     reviews_: ReviewOperations,
     regenerations_: RegenerationOperations,
-    repairs_: RepairOperations,
+    undoing_: UndoOperations,
     shots_: ShotOperations,
     batches_: BatchOperations,
     servers_: ServerOperations,
@@ -34,7 +34,7 @@ def build_router(
     router.include_router(scenes.build_router(operations=scenes_, store=store))
     router.include_router(segments.build_router(operations=reviews_, store=store))
     router.include_router(regenerations.build_router(operations=regenerations_, store=store))
-    router.include_router(repairs.build_router(operations=repairs_))
+    router.include_router(repairs.build_router(operations=undoing_))
     router.include_router(batches.build_router(operations=batches_))
     router.include_router(shots.build_router(operations=shots_, store=store))
     router.include_router(queue.build_router(operations=queue_))

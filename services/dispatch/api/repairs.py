@@ -7,7 +7,7 @@ from fastapi import APIRouter
 from services.dispatch.api.fields import Creator, RequestCause
 from services.dispatch.api.regenerations import OverwriteRequest
 from services.dispatch.api.segments import SegmentResponse
-from services.dispatch.operations.repairs import RepairOperations
+from services.dispatch.operations.undoing import UndoOperations
 from shared.http import ResponseModel
 
 
@@ -20,7 +20,7 @@ class UndoResponse(ResponseModel):
     became_fresh: int
 
 
-def build_router(*, operations: RepairOperations) -> APIRouter:
+def build_router(*, operations: UndoOperations) -> APIRouter:
     router = APIRouter(tags=["boundaries"])
 
     @router.post(

@@ -71,8 +71,16 @@ class Repair(RepairDraft):
     reasons: Sequence[str]
     joined: tuple[int, int] | None
 
-    def clip_of(self, version_id: int) -> RepairedClip | None:
-        return next((clip for clip in self.clips if clip.based_on == version_id), None)
+    @property
+    def made(self) -> list[int]:
+        """The versions that it made, first position first; none as long as it is only proposed."""
+        bases = (self.previous_id, self.next_id)
+        return [] if self.joined is None else [one for one in self.joined if one not in bases]
+
+    def refuse_undo_unless_accepted(self) -> None:
+        if self.state not in (RepairState.ACCEPTED, RepairState.UNDONE):
+            words = "not decided yet" if self.state.is_open else "refused"
+            raise Conflict(f"repair {self.id} is {words}; there is nothing to undo")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

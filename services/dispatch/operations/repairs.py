@@ -1,11 +1,10 @@
-"""Repairs of seams: proposed by smoothing, made candidates, scored, and accepted or refused as a whole; undone."""
+"""Repairs of seams: proposed by smoothing, made candidates, scored, and accepted or refused as a whole."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from services.dispatch.domain.errors import Conflict, DomainError, NotFound
+from services.dispatch.domain.errors import Conflict, DomainError
 from services.dispatch.domain.repairs import (
     Candidate,
     Judgement,
@@ -16,7 +15,6 @@ from services.dispatch.domain.repairs import (
     accepted,
     candidates,
     judge,
-    undone,
 )
 from services.dispatch.domain.scenes import Clip, Json, Scene, Segment
 from services.dispatch.domain.timeline import Activation, Outcome, Timeline
@@ -34,14 +32,6 @@ from shared.postgres import Transaction
 
 AGAIN_AFTER = timedelta(seconds=10)
 """A look at a repair that broke off, by a crash or because the media store was away, is repeated after so long."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Undone:
-    """`segments`: the versions that are there again, first position first. No activations: it was undone before."""
-
-    segments: Sequence[Segment]
-    activations: Sequence[Activation]
 
 
 class RepairOperations:
@@ -153,33 +143,6 @@ class RepairOperations:
                 await self._store.await_scores(tx, repair.id, joined=repair.joined, due_at=repair.deadline_at)
         self._new_work()
 
-    async def undo(self, repair_id: UUID, *, overwrite: frozenset[int], cause: Cause) -> Undone:
-        """Bring the version back that each of its clips was made from, as far as the clip is current still.
-
-        A second call changes nothing. Raises Conflict when nothing of it is current, when it was not accepted, and when
-        it would replace a protected version that is not named.
-        """
-        await self._compare_undone(repair_id, overwrite)
-        async with self._store.transaction(cause) as tx:
-            held = await self._hold(tx, repair_id)
-            if held is None:
-                raise NotFound(f"there is no repair {repair_id}")
-            scene, repair = held
-            made = _made(repair)
-            before = await self._timelines.load(tx, scene.id)
-            if repair.state is RepairState.UNDONE and not any(before.version(one).is_current for one in made):
-                bases = [before.version(one).based_on for one in made]
-                return Undone(segments=[await self._segment(tx, base) for base in bases if base], activations=())
-            after, activations = undone(before, made, overwrite=overwrite)
-            await self._switch(
-                tx, scene, repair, (before, after), activations=activations, reason=ActivationReason.REVERTED
-            )
-            await self._store.end_repair(tx, repair.id, RepairState.UNDONE)
-            restored = [await self._segment(tx, segment_id) for segment_id in activations]
-        self._new_work()
-        REPAIRS.labels("undone").inc()
-        return Undone(segments=restored, activations=list(activations.values()))
-
     async def _hold(self, tx: Transaction, repair_id: UUID) -> tuple[Scene, Repair] | None:
         """With the scene's lock. None: it went with its scene."""
         known = await self._store.repair_in(tx, repair_id)
@@ -233,30 +196,15 @@ class RepairOperations:
         change: tuple[Timeline, Timeline],
         activations: Mapping[int, Activation],
     ) -> None:
-        await self._switch(tx, scene, repair, change, activations=activations, reason=ActivationReason.REPAIRED)
+        await self._timelines.switch(tx, scene, change, activations, ActivationReason.REPAIRED, repair_id=repair.id)
+        await self._gates.settle(tx, scene.id)
         await self._store.end_repair(tx, repair.id, RepairState.ACCEPTED)
         REPAIRS.labels("accepted").inc()
-
-    async def _switch(
-        self,
-        tx: Transaction,
-        scene: Scene,
-        repair: Repair,
-        change: tuple[Timeline, Timeline],
-        *,
-        activations: Mapping[int, Activation],
-        reason: ActivationReason,
-    ) -> None:
-        revision = await self._timelines.save(tx, scene, *change)
-        for segment_id, activation in activations.items():
-            segment = await self._segment(tx, segment_id)
-            await self._timelines.say_activated(tx, segment, activation, reason, revision, repair_id=repair.id)
-        await self._gates.settle(tx, scene.id)
 
     async def _reject(self, tx: Transaction, repair: Repair, reasons: Sequence[str]) -> None:
         """Its candidates stay, as versions that were refused."""
         refused = Activation(outcome=Outcome.HELD, reason=f"refused: {'; '.join(reasons)}")
-        for segment_id in _made(repair):
+        for segment_id in repair.made:
             await self._timelines.record(tx, segment_id, refused)
         await self._store.end_repair(tx, repair.id, RepairState.REJECTED, reasons=reasons)
         await tx.emit(
@@ -274,7 +222,7 @@ class RepairOperations:
 
     async def _judge(self, tx: Transaction, repair: Repair) -> Judgement:
         pairs = []
-        for segment_id in _made(repair):
+        for segment_id in repair.made:
             candidate = await self._segment(tx, segment_id)
             assert candidate.previous_segment_id is not None  # versions go with their scene, never one by one
             pairs.append((await self._segment(tx, candidate.previous_segment_id), candidate))
@@ -291,32 +239,10 @@ class RepairOperations:
         for version_id in repair.joined:
             await self._timelines.compare(position=foreseen.version(version_id).position, timeline=foreseen)
 
-    async def _compare_undone(self, repair_id: UUID, overwrite: frozenset[int]) -> None:
-        repair = await self._store.repair(repair_id)
-        if repair is None:
-            raise NotFound(f"there is no repair {repair_id}")
-        if repair.state in (RepairState.PROPOSED, RepairState.SCORING, RepairState.REJECTED):
-            raise Conflict(f"repair {repair_id} is {_words(repair.state)}; there is nothing to undo")
-        timeline = await self._timelines.now(repair.scene_id)
-        try:
-            foreseen, activations = undone(timeline, _made(repair), overwrite=overwrite)
-        except Conflict:
-            return
-        for version_id in activations:
-            await self._timelines.compare(position=foreseen.version(version_id).position, timeline=foreseen)
-
     async def _segment(self, tx: Transaction, segment_id: int) -> Segment:
         segment = await self._store.segment_in(tx, segment_id)
         assert segment is not None  # versions go with their scene, whose lock is held
         return segment
-
-
-def _made(repair: Repair) -> list[int]:
-    """The versions that it made, first position first; none as long as it is only proposed."""
-    if repair.joined is None:
-        return []
-    bases = (repair.previous_id, repair.next_id)
-    return [one for one, base in zip(repair.joined, bases, strict=True) if one != base]
 
 
 def _made_of(repair: Repair, repaired: RepairedClip, side: str) -> Json:
@@ -327,10 +253,6 @@ def _made_of(repair: Repair, repaired: RepairedClip, side: str) -> Json:
         "dropped_at_start": repaired.dropped_at_start,
         "dropped_at_end": repaired.dropped_at_end,
     }
-
-
-def _words(state: RepairState) -> str:
-    return "refused" if state is RepairState.REJECTED else "not decided yet"
 
 
 def _draft_of(event: BoundarySmoothed, cause: Cause, *, deadline_at: datetime) -> RepairDraft:

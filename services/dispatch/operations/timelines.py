@@ -1,6 +1,6 @@
 """What several use cases do to the timeline of a scene: load it, look at its frames, save what changed, say so."""
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 from uuid import UUID
 
@@ -77,6 +77,23 @@ class Timelines:
             await self._store.wake_repairs(tx, scene.id, self._now())
         await self._say_staled(tx, scene, before, after, revision)
         return revision
+
+    async def switch(
+        self,
+        tx: Transaction,
+        scene: Scene,
+        change: tuple[Timeline, Timeline],
+        activations: Mapping[int, Activation],
+        reason: ActivationReason,
+        *,
+        repair_id: UUID,
+    ) -> None:
+        """Several versions became current at once, by a repair or its undoing: save it, and say it of each."""
+        revision = await self.save(tx, scene, *change)
+        for segment_id, activation in activations.items():
+            segment = await self._store.segment_in(tx, segment_id)
+            assert segment is not None  # its scene is locked
+            await self.say_activated(tx, segment, activation, reason, revision, repair_id=repair_id)
 
     async def say_activated(
         self,

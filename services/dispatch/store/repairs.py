@@ -11,6 +11,13 @@ from services.dispatch.domain.scenes import Clip, Json
 from services.dispatch.store.base import BaseStore
 from shared.postgres import Transaction
 
+TAKE = """
+    UPDATE repairs SET due_at = $2
+    WHERE id = (SELECT id FROM repairs WHERE due_at <= $1 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
+    RETURNING *
+"""
+"""$1 now, $2 when it is due again. Walks the index of what is open: thousands that are decided cost nothing."""
+
 JOINED = """
     SELECT joined_previous_id, joined_next_id FROM repairs WHERE scene_id = $1 AND state IN ('accepted', 'undone')
 """
@@ -44,15 +51,7 @@ class RepairStore(BaseStore):
 
     async def take_repair(self, tx: Transaction, *, now: datetime, again_at: datetime) -> Repair | None:
         """One that is due, put off until `again_at`: a look that breaks off is repeated then."""
-        row = await tx.connection.fetchrow(
-            """
-            UPDATE repairs SET due_at = $2
-            WHERE id = (SELECT id FROM repairs WHERE due_at <= $1 ORDER BY due_at LIMIT 1 FOR UPDATE SKIP LOCKED)
-            RETURNING *
-            """,
-            now,
-            again_at,
-        )
+        row = await tx.connection.fetchrow(TAKE, now, again_at)
         return _repair(row) if row else None
 
     async def repair_in(self, tx: Transaction, repair_id: UUID) -> Repair | None:

@@ -7,6 +7,7 @@ from uuid import uuid4
 import pytest
 
 from services.dispatch.store.jobs import CLAIM
+from services.dispatch.store.repairs import TAKE
 from shared.media import MediaStore
 from shared.postgres import Database
 from tests.support.dispatch import Dispatch, FakeRenderServer, generation_requested
@@ -86,3 +87,22 @@ async def test_no_two_open_jobs_for_one_segment(crowded: Database) -> None:
             WHERE state = 'queued' LIMIT 1
             """
         )
+
+
+async def test_a_repair_that_is_due_is_found_among_thousands_that_are_decided(crowded: Database) -> None:
+    await crowded.pool.execute(
+        """
+        INSERT INTO repairs (id, scene_id, previous_segment_id, previous_clip_sha256, next_segment_id, next_clip_sha256,
+            method, clips, before, after, overwrite, requested_by, correlation_id, state, reasons, due_at, deadline_at)
+        SELECT gen_random_uuid(), scene_id, id, repeat('a', 64), id, repeat('b', 64), 'frame_blending', '[]', '{}',
+            '{}', '{}', 'grace', gen_random_uuid(), CASE WHEN id % 100 = 0 THEN 'proposed' ELSE 'rejected' END,
+            CASE WHEN id % 100 = 0 THEN '{}' ELSE '{worse}'::text[] END, CASE WHEN id % 100 = 0 THEN now() END, now()
+        FROM segments WHERE NOT is_current
+        """
+    )
+    await crowded.pool.execute("ANALYZE repairs")
+    now = datetime.now(UTC)
+    rows = await crowded.fetch("EXPLAIN (ANALYZE, COSTS off) " + TAKE, now, now)
+    plan = "\n".join(row[0] for row in rows)
+    assert "Index Scan using idx_repairs_due_at" in plan, plan
+    assert "Seq Scan" not in plan and "Sort" not in plan, plan

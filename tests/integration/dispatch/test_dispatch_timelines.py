@@ -168,7 +168,7 @@ class RealScene:
         else:
             versions = await self.dispatch.store.versions_now(self.scene_id)
             overwrite = frozenset(v.id for v in versions) if act.choice % 2 else frozenset[int]()
-            await self.dispatch.repairs.undo(event.repair_id, overwrite=overwrite, cause=Cause.begin("grace"))
+            await self.dispatch.undoing.undo(event.repair_id, overwrite=overwrite, cause=Cause.begin("grace"))
 
     async def _decide(self, event: BoundarySmoothed, *, is_better: bool) -> None:
         known = await self._known(event)

@@ -411,13 +411,13 @@ async def test_undoing_brings_back_what_was_there_at_once_and_once(
     _, two, three, _ = chain
     event = smoothed(two, three, await repaired(media, two), await repaired(media, three, last_frame=picture(1)))
     await repair(dispatch, event)
-    told = await dispatch.repairs.undo(event.repair_id, overwrite=frozenset(), cause=cause)
+    told = await dispatch.undoing.undo(event.repair_id, overwrite=frozenset(), cause=cause)
     assert [s.id for s in told.segments] == [two.id, three.id]
     assert told.activations[0].became_fresh == (4,)
     assert [(s.id, s.is_stale) for s in await current(dispatch, chain)] == [(s.id, False) for s in chain]
     said_of_it = (await activations(dispatch, event.repair_id))[2:]
     assert [(e["segment_id"], e["reason"]) for e in said_of_it] == [(two.id, "reverted"), (three.id, "reverted")]
-    again = await dispatch.repairs.undo(event.repair_id, overwrite=frozenset(), cause=cause)
+    again = await dispatch.undoing.undo(event.repair_id, overwrite=frozenset(), cause=cause)
     assert [s.id for s in again.segments] == [two.id, three.id] and again.activations == ()
     assert len(await activations(dispatch, event.repair_id)) == 4
 
@@ -430,7 +430,7 @@ async def test_undoing_leaves_alone_what_was_replaced_since(
     await repair(dispatch, event)
     await regenerate(dispatch, (await current(dispatch, chain))[2], cause)
     await dispatch.work()
-    told = await dispatch.repairs.undo(event.repair_id, overwrite=frozenset(), cause=cause)
+    told = await dispatch.undoing.undo(event.repair_id, overwrite=frozenset(), cause=cause)
     assert [s.id for s in told.segments] == [two.id]
     assert [s.version for s in await current(dispatch, chain)] == [1, 1, 3, 1]
 
@@ -440,25 +440,25 @@ async def test_what_cannot_be_undone_says_why(
 ) -> None:
     _, two, three, _ = chain
     with pytest.raises(NotFound):
-        await dispatch.repairs.undo(uuid4(), overwrite=frozenset(), cause=cause)
+        await dispatch.undoing.undo(uuid4(), overwrite=frozenset(), cause=cause)
     event = smoothed(two, three, await repaired(media, three))
     await dispatch.hear(event)
     with pytest.raises(Conflict, match="not decided yet"):
-        await dispatch.repairs.undo(event.repair_id, overwrite=frozenset(), cause=cause)
+        await dispatch.undoing.undo(event.repair_id, overwrite=frozenset(), cause=cause)
     await dispatch.repairing.step()
     await score_all(dispatch)
     await dispatch.repairing.step()
     here = (await current(dispatch, chain))[2]
     await approve(dispatch, here, cause)
     with pytest.raises(Conflict, match=f"segment {here.id} is approved; name it in overwrite"):
-        await dispatch.repairs.undo(event.repair_id, overwrite=frozenset(), cause=cause)
+        await dispatch.undoing.undo(event.repair_id, overwrite=frozenset(), cause=cause)
     await dispatch.regenerations.revert(three.id, overwrite=frozenset({here.id}), cause=cause)
     with pytest.raises(Conflict, match="not current any more"):
-        await dispatch.repairs.undo(event.repair_id, overwrite=frozenset(), cause=cause)
+        await dispatch.undoing.undo(event.repair_id, overwrite=frozenset(), cause=cause)
     refused = smoothed(two, three, await repaired(media, three))
     await repair(dispatch, refused, verdict="fail")
     with pytest.raises(Conflict, match="refused"):
-        await dispatch.repairs.undo(refused.repair_id, overwrite=frozenset(), cause=cause)
+        await dispatch.undoing.undo(refused.repair_id, overwrite=frozenset(), cause=cause)
 
 
 async def test_a_repaired_segment_is_regenerated_as_it_was_asked_for(
