@@ -52,9 +52,8 @@ class Handlers:
         await self._operations.review(
             cause,
             domain.SegmentId(event.segment_id),
+            domain.Review(decision=event.decision.value, at=event.reviewed_at, by=event.reviewed_by, note=event.note),
             scene_id=event.scene_id,
-            decision=event.decision.value,
-            at=event.reviewed_at,
         )
 
     async def character_updated(self, event: CharacterUpdated, cause: Cause) -> None:

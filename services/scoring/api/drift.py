@@ -1,12 +1,10 @@
 """How far a scene has moved from its first segment, and where that leads; computed when it is asked for."""
 
-from typing import Literal
-
 from fastapi import APIRouter
 from pydantic import Field
 
 from services.scoring import domain
-from services.scoring.api.fields import PathId, Viewer
+from services.scoring.api.fields import PathId, ReviewResponse, Viewer, review_of
 from services.scoring.store import GateStore, ScoreStore, SegmentStore
 from shared.contracts.types import Direction
 from shared.http import ResponseModel
@@ -19,7 +17,7 @@ class DriftSegment(ResponseModel):
     segment_id: int
     tier: str
     is_measured: bool
-    review_decision: Literal["approved", "rejected"] | None
+    review: ReviewResponse | None
 
 
 class DriftValue(ResponseModel):
@@ -113,7 +111,7 @@ def _scene_drift(
                 segment_id=state.segment.id,
                 tier=state.segment.tier,
                 is_measured=state.segment.position in measured,
-                review_decision=state.review_decision,
+                review=review_of(state),
             )
             for state in known
         ],

@@ -8,7 +8,17 @@ from fastapi import APIRouter, Depends, Query, status
 from pydantic import Field
 
 from services.scoring import domain
-from services.scoring.api.fields import MAX_ID, Creator, Id, Limit, PathId, RequestCause, Viewer
+from services.scoring.api.fields import (
+    MAX_ID,
+    Creator,
+    Id,
+    Limit,
+    PathId,
+    RequestCause,
+    ReviewResponse,
+    Viewer,
+    review_of,
+)
 from services.scoring.operations import RequestOperations
 from services.scoring.operations.wire import outcome_of, reading_of
 from services.scoring.store import GateStore, ScoreStore, SegmentStore
@@ -42,8 +52,7 @@ class SegmentScores(ResponseModel):
     clip_sha256: str
     expected: ClipExpectation
     is_current: bool
-    review_decision: Literal["approved", "rejected"] | None
-    reviewed_at: datetime | None
+    review: ReviewResponse | None = Field(description="what a person said of the same clip; null: nothing yet")
     waiting: int = Field(description="scores that are still to come")
     items: list[ScoreResponse]
     next_cursor: str | None
@@ -172,8 +181,7 @@ def _segment_scores(state: domain.SegmentState, found: list[domain.Score], *, ne
         clip_sha256=state.segment.clip_sha256,
         expected=ClipExpectation.model_validate(state.segment.expected, from_attributes=True),
         is_current=state.is_current,
-        review_decision=state.review_decision,
-        reviewed_at=state.reviewed_at,
+        review=review_of(state),
         waiting=state.waiting,
         items=[_score(score) for score in found],
         next_cursor=next_cursor,

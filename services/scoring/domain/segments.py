@@ -173,11 +173,20 @@ class Score:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Review:
+    """A person's decision on a segment: approved or rejected. `by` is empty where it was not kept."""
+
+    decision: str
+    at: datetime
+    by: str = ""
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentState:
     """A segment with what people and dispatch said of it since."""
 
     segment: Segment
     is_current: bool
-    review_decision: str | None
-    reviewed_at: datetime | None
+    review: Review | None
     waiting: int

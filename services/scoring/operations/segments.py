@@ -1,7 +1,6 @@
 """What dispatch and catalog say of segments and of what they belong to."""
 
 from collections.abc import Callable
-from datetime import datetime
 
 from services.scoring import domain
 from services.scoring.store import GateStore, MeasurementStore, ScoreStore, SegmentStore
@@ -63,13 +62,11 @@ class SegmentOperations:
             elif not await self._segments.is_deleted(tx, ((domain.Kind.SCENE, scene_id),)):
                 raise NotYetKnown(f"segment:{segment_id}")
 
-    async def review(
-        self, cause: Cause, segment_id: domain.SegmentId, *, scene_id: int, decision: str, at: datetime
-    ) -> None:
+    async def review(self, cause: Cause, segment_id: domain.SegmentId, review: domain.Review, *, scene_id: int) -> None:
         """Raises NotYetKnown for a segment that may still come."""
         async with self._segments.transaction(cause) as tx:
             if await self._segments.exists(tx, segment_id):
-                await self._segments.review(tx, segment_id, decision=decision, at=at)
+                await self._segments.review(tx, segment_id, review)
             elif not await self._segments.is_deleted(tx, ((domain.Kind.SCENE, scene_id),)):
                 raise NotYetKnown(f"segment:{segment_id}")
 

@@ -69,6 +69,17 @@ def link(row: asyncpg.Record) -> domain.Link:
     )
 
 
+def review(row: asyncpg.Record) -> domain.Review | None:
+    if row["review_decision"] is None:
+        return None
+    return domain.Review(
+        decision=row["review_decision"],
+        at=row["reviewed_at"],
+        by=row["reviewed_by"] or "",
+        note=row["review_note"] or "",
+    )
+
+
 def readings_json(readings: Mapping[str, domain.Reading]) -> dict[str, Any]:
     """By metric; the name is the key and not repeated."""
     return {

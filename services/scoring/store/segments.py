@@ -1,7 +1,6 @@
 """SQL of segments, of what is deleted, and of a character's regions."""
 
 from dataclasses import asdict
-from datetime import datetime
 
 from services.scoring import domain
 from services.scoring.store import rows
@@ -110,16 +109,18 @@ class SegmentStore(BaseStore):
             sequence,
         )
 
-    async def review(self, tx: Transaction, segment_id: domain.SegmentId, *, decision: str, at: datetime) -> None:
+    async def review(self, tx: Transaction, segment_id: domain.SegmentId, review: domain.Review) -> None:
         """Keep the decision, unless a later one is known."""
         await tx.connection.execute(
             """
-            UPDATE scored_segments SET review_decision = $2, reviewed_at = $3
+            UPDATE scored_segments SET review_decision = $2, reviewed_at = $3, reviewed_by = $4, review_note = $5
             WHERE id = $1 AND (reviewed_at IS NULL OR reviewed_at <= $3)
             """,
             segment_id,
-            decision,
-            at,
+            review.decision,
+            review.at,
+            review.by,
+            review.note,
         )
 
     async def delete_of(self, tx: Transaction, kind: domain.Kind, thing_id: int) -> int:
@@ -156,7 +157,7 @@ class SegmentStore(BaseStore):
             """
             SELECT id, scene_id, position, segment_count, project_id, character_id, scene_type_id, purpose, tier,
                    request_id, clip_sha256, baseline_clip_sha256, previous_clip_sha256, source_image_sha256, expected,
-                   is_current, review_decision, reviewed_at,
+                   is_current, review_decision, reviewed_at, reviewed_by, review_note,
                    (SELECT count(*) FROM quality_scores AS s WHERE s.segment_id = $1 AND s.scored_at IS NULL) AS waiting
             FROM scored_segments WHERE id = $1
             """,
@@ -167,7 +168,6 @@ class SegmentStore(BaseStore):
         return domain.SegmentState(
             segment=rows.segment(row),
             is_current=row["is_current"],
-            review_decision=row["review_decision"],
-            reviewed_at=row["reviewed_at"],
+            review=rows.review(row),
             waiting=row["waiting"],
         )

@@ -1,6 +1,7 @@
 """Scoring over HTTP: scores, gates, requests; bad input is refused with what to change."""
 
 from collections.abc import AsyncIterator, Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import httpx
@@ -12,6 +13,7 @@ from services.scoring.settings import Settings
 from shared.auth import Role
 from shared.cause import Cause
 from shared.contracts.project import ProjectDeleted
+from shared.contracts.segment import SegmentReviewed
 from shared.contracts.types import ProjectId
 from shared.media import MediaStore
 from shared.postgres import Database
@@ -199,3 +201,28 @@ async def test_readiness_names_what_compares_faces(viewer: httpx.AsyncClient) ->
     told = (await viewer.get("/readyz")).json()["facts"]["identity"]
     assert (told["backend"], told["version"], told["device"], told["providers"]) == ("face-region", "1", "cpu", {})
     assert told["is_identity"] is False and "does not recognise a person" in told["notice"]
+
+
+async def test_what_a_person_said_stands_beside_the_scores(
+    scoring: Scoring, media: MediaStore, viewer: httpx.AsyncClient
+) -> None:
+    event = generated(clip_sha256=await media.put_bytes(b"clip"))
+    await scoring.deliver(event)
+    await scoring.work()
+    path = f"/api/segments/{event.segment_id}/scores"
+    assert (await viewer.get(path)).json()["review"] is None
+    reviewed = SegmentReviewed.model_validate(
+        {
+            "scene_id": event.scene_id, "segment_id": event.segment_id, "clip_sha256": event.clip.sha256,
+            "decision": "rejected", "reviewed_by": "ada", "note": "her scar is gone",
+            "reviewed_at": datetime(2026, 1, 1, tzinfo=UTC),
+        }
+    )  # fmt: skip
+    await scoring.deliver(reviewed)
+    told = (await viewer.get(path)).json()
+    assert told["items"][0]["gate_verdict"] == "pass"
+    assert told["review"] == {
+        "decision": "rejected", "reviewed_at": "2026-01-01T00:00:00Z", "reviewed_by": "ada", "note": "her scar is gone",
+    }  # fmt: skip
+    [segment] = (await viewer.get(f"/api/scenes/{event.scene_id}/drift")).json()["segments"]
+    assert segment["review"] == told["review"]

@@ -323,7 +323,8 @@ class TestActivationAndReview:
         return SegmentReviewed.model_validate(
             {
                 "scene_id": event.scene_id, "segment_id": event.segment_id, "clip_sha256": sha(1),
-                "decision": decision, "reviewed_by": "ada", "reviewed_at": datetime(2026, 1, 1, 0, minute, tzinfo=UTC),
+                "decision": decision, "reviewed_by": f"ada{minute}", "note": f"note {minute}",
+                "reviewed_at": datetime(2026, 1, 1, 0, minute, tzinfo=UTC),
             }
         )  # fmt: skip
 
@@ -347,7 +348,8 @@ class TestActivationAndReview:
         event = await stored(media)
         await scoring.deliver(event, self.reviewed(event, "rejected", 5), self.reviewed(event, "approved", 3))
         state = await scoring.segments.state(domain.SegmentId(event.segment_id))
-        assert state is not None and state.review_decision == "rejected"
+        assert state is not None and state.review is not None
+        assert (state.review.decision, state.review.by, state.review.note) == ("rejected", "ada5", "note 5")
 
     async def test_before_the_segment_both_wait_and_of_a_deleted_scene_both_are_ignored(self, scoring: Scoring) -> None:
         event = generated()

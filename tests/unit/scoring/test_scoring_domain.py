@@ -167,6 +167,62 @@ def test_the_score_only_falls_when_one_metric_gets_worse(worse: str, by: float, 
     assert 0 <= after <= before <= 1
 
 
+@st.composite
+def gates_of_every_kind(draw: st.DrawFn) -> Gate:
+    """Any metric, any limits that it may have, in any combination."""
+    metric = METRICS[draw(st.sampled_from(sorted(METRICS)))]
+    fail_below, warn_below, warn_above, fail_above = sorted(draw(st.lists(finite, min_size=4, max_size=4)))
+    below = {"fail_below": fail_below, "warn_below": warn_below}
+    above = {"warn_above": warn_above, "fail_above": fail_above}
+    sides = {Direction.HIGHER: below, Direction.LOWER: above, Direction.TWO_SIDED: below | above}[metric.direction]
+    kept = {name: limit for name, limit in sides.items() if draw(st.booleans())}
+    return Gate(metric=metric.name, **kept)
+
+
+def worse_side(gate: Gate, one: float, two: float) -> tuple[float, float] | None:
+    """The better and the worse of two values; None where they lie on two sides of what is best."""
+    low, high = sorted((one, two))
+    direction = METRICS[gate.metric].direction
+    lows = [limit for limit in (gate.warn_below, gate.fail_below) if limit is not None]
+    highs = [limit for limit in (gate.warn_above, gate.fail_above) if limit is not None]
+    if direction is Direction.HIGHER or (lows and high <= max(lows)):
+        return high, low
+    if direction is Direction.LOWER or (highs and low >= min(highs)):
+        return low, high
+    return None
+
+
+@settings(derandomize=True, deadline=None, max_examples=400)
+@given(
+    gates=st.lists(gates_of_every_kind(), min_size=1, max_size=6, unique_by=lambda gate: gate.metric),
+    values=st.lists(finite, min_size=6, max_size=6),
+    other=finite,
+    data=st.data(),
+)
+def test_whatever_the_gates_a_metric_that_gets_worse_never_improves_verdict_or_score(
+    gates: list[Gate], values: list[float], other: float, data: st.DataObject
+) -> None:
+    changed = data.draw(st.integers(0, len(gates) - 1))
+    pair = worse_side(gates[changed], values[changed], other)
+    if pair is None:
+        return
+
+    def with_value(value: float) -> Measurement:
+        taken = [value if index == changed else values[index] for index in range(len(gates))]
+        return Measurement(
+            readings={g.metric: Reading(metric=g.metric, value=v) for g, v in zip(gates, taken, strict=True)}
+        )
+
+    by_metric = {gate.metric: gate for gate in gates}
+    better, worse = (judge(with_value(value), by_metric) for value in pair)
+    order = [Verdict.PASS, Verdict.WARN, Verdict.FAIL]
+    assert order.index(worse.verdict) >= order.index(better.verdict)
+    assert worse.quality_score is not None and better.quality_score is not None
+    assert 0 <= worse.quality_score <= better.quality_score <= 1
+    if worse.verdict is Verdict.FAIL:
+        assert worse.quality_score <= 0.25
+
+
 @pytest.mark.parametrize(
     ("backend", "fails", "passes"), [("face-region", 0.3, 0.7), ("onnx-pair", 0.3, 0.5), ("insightface", 0.1, 0.3)]
 )

@@ -16,7 +16,16 @@ from services.scoring.adapters.faces import DETECTOR, OnnxPairBackend, verified
 from services.scoring.adapters.identity import Sighting
 from services.scoring.adapters.insightface_pack import InsightfaceBackend, pack_digest
 from services.scoring.adapters.onnx import fallback
-from services.scoring.domain import BackendChoice, Device, Reading, SourceRegion
+from services.scoring.domain import (
+    BackendChoice,
+    Device,
+    Measurement,
+    Reading,
+    SourceRegion,
+    Verdict,
+    default_gates,
+    judge,
+)
 from services.scoring.kernels.faces import (
     ALIGNED,
     TEMPLATE,
@@ -332,6 +341,13 @@ class TestPresenceAndDrift:
         assert reading.value == pytest.approx((0.9 + 0.6 + 0.2) / 3)
         assert reading.details["presence"] == 1.0
         assert reading.details["drift"] == pytest.approx(0.2 - 0.9)
+
+    def test_a_face_that_never_comes_is_as_bad_as_can_be(self) -> None:
+        """It must not pass where a face seen once would fail."""
+        reading = self.reading(self.Played(None, None, None), frames=3)
+        assert (reading.value, dict(reading.details)) == (0.0, {"presence": 0.0})
+        assert reading.note == "the character's region is in none of the frames"
+        assert judge(Measurement(readings={"identity_similarity": reading}), default_gates()).verdict is Verdict.FAIL
 
     def test_too_few_frames_have_no_drift(self) -> None:
         assert self.reading(self.Played(0.9, 0.1), frames=2).details["drift"] == 0.0

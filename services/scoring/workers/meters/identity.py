@@ -9,8 +9,8 @@ from services.scoring.workers.meters.views import View
 
 
 class IdentityMeter:
-    """Similarity of the character's region. Frames without the region count as 0 once it was seen anywhere in the clip:
-    a face that leaves must not raise the mean.
+    """Similarity of the character's region. Frames without the region count as 0: a face that leaves must not raise the
+    mean, and one that never comes must not escape its gate.
 
     Details: `presence`, the share of frames that show it; `mean_present`, over those alone; `drift`, the mean of the
     last third of those less the mean of the first, negative where the likeness fades within the clip.
@@ -32,9 +32,6 @@ class IdentityMeter:
         self._series.add(frame.index, sighting.similarity, sighting.region)
 
     def readings(self) -> tuple[Reading, ...]:
-        if not self._seen:
-            reason = "the character's region is in none of the frames"
-            return (Reading(metric="identity_similarity", not_measurable=reason),)
         worst_frame, worst_value = self._series.worst()
         return (
             Reading(
@@ -43,17 +40,22 @@ class IdentityMeter:
                 worst_frame=worst_frame,
                 worst_value=worst_value,
                 worst_region=self._series.worst_region,
-                details={
-                    "presence": len(self._seen) / len(self._series.values),
-                    "mean_present": mean(self._seen),
-                    "drift": _drift(self._seen),
-                },
-                note=None if self.region.kind == "face" else "no face in the source image: its middle is compared",
+                details={"presence": len(self._seen) / len(self._series.values), **_of_present(self._seen)},
+                note=self._note(),
             ),
         )
 
+    def _note(self) -> str | None:
+        if not self._seen:
+            return "the character's region is in none of the frames"
+        return None if self.region.kind == "face" else "no face in the source image: its middle is compared"
+
     def series(self) -> Mapping[str, list[tuple[int, float]]]:
         return {"identity_similarity": self._series.pairs()}
+
+
+def _of_present(values: Sequence[float]) -> dict[str, float]:
+    return {"mean_present": mean(values), "drift": _drift(values)} if values else {}
 
 
 def _drift(values: Sequence[float]) -> float:
