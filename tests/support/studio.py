@@ -23,7 +23,7 @@ URLS = {owner: f"http://{owner}.internal" for owner in Owner}
 
 @dataclass
 class FakeServices:
-    """Answers in place of the four services, and remembers what it was asked. `away`: these do not answer at all."""
+    """Answers in place of the services, and remembers what it was asked. `away`: these do not answer at all."""
 
     answers: dict[tuple[str, str], Answer] = field(default_factory=dict)
     asked: list[httpx.Request] = field(default_factory=list)

@@ -265,7 +265,7 @@ async def test_fifty_interleavings_of_the_model_come_out_the_same_on_postgresql(
         }, seed
 
     repairs = await dispatch.database.fetch("SELECT state, count(*) FROM repairs GROUP BY state")
-    assert all(dict(repairs)[state] > 5 for state in ("accepted", "rejected", "undone")), repairs
+    assert all(dict(repairs)[state] > 2 for state in ("accepted", "rejected", "undone")), repairs
     assert await dispatch.database.fetchval("SELECT count(*) FROM test_shots WHERE is_promoted") > 5
 
 

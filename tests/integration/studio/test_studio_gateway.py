@@ -131,7 +131,12 @@ async def test_a_body_over_the_limit_is_refused_before_it_is_passed_on(
 async def test_one_description_covers_all_services_and_says_which_are_missing(
     stranger: httpx.AsyncClient, services: FakeServices
 ) -> None:
-    for owner, path in (("catalog", "/api/projects"), ("dispatch", "/api/scenes"), ("scoring", "/api/quality-gates")):
+    for owner, path in (
+        ("catalog", "/api/projects"),
+        ("dispatch", "/api/scenes"),
+        ("scoring", "/api/quality-gates"),
+        ("smoothing", "/api/segments/{segment_id}/boundary-check"),
+    ):
         document = openapi({path: {"get": {"responses": {}}}})
         services.answers["GET", "/openapi.json"] = _by_host(services, owner, document)
     services.away.add("regression")
