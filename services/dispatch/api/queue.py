@@ -82,11 +82,14 @@ def _add_scene_routes(router: APIRouter, operations: QueueOperations) -> None:
     @router.post("/scenes/{scene_id}/pause", summary="Hold a scene's work back", response_model=SceneResponse)
     async def pause_scene(scene_id: PathId, cause: RequestCause, _: Creator) -> SceneResponse:
         """What runs of it is finished."""
-        return SceneResponse.model_validate(await operations.pause_scene(scene_id, cause, paused=True))
+        return SceneResponse.model_validate(await operations.pause_scene(scene_id, cause))
 
-    @router.post("/scenes/{scene_id}/resume", summary="Go on with a paused scene", response_model=SceneResponse)
+    @router.post("/scenes/{scene_id}/resume", summary="Go on with a scene that does not", response_model=SceneResponse)
     async def resume_scene(scene_id: PathId, cause: RequestCause, _: Creator) -> SceneResponse:
-        return SceneResponse.model_validate(await operations.pause_scene(scene_id, cause, paused=False))
+        """A paused one goes on; one that its score gate has paused takes the segment as it is; one that failed or was
+        cancelled is rendered from its first missing segment, and keeps every finished one.
+        """
+        return SceneResponse.model_validate(await operations.resume_scene(scene_id, cause))
 
     @router.post("/scenes/{scene_id}/move", summary="Move a scene in the queue", response_model=SceneResponse)
     async def move_scene(scene_id: PathId, body: MoveRequest, cause: RequestCause, _: Creator) -> SceneResponse:

@@ -161,6 +161,16 @@ class Scene:
         if self.state is not SceneState.RENDERING:
             raise Conflict(f"scene {self.id} is {self.state.value}; only a scene that is rendering is in the queue")
 
+    @property
+    def has_missing_segments(self) -> bool:
+        """It ended before all of it was rendered."""
+        return self.state in (SceneState.FAILED, SceneState.CANCELLED)
+
+    def refuse_resuming_for_others(self) -> None:
+        """Whoever asked for the render was told that it ended."""
+        if self.has_missing_segments and self.purpose is not Purpose.SCENE:
+            raise Conflict(f"scene {self.id} is a {self.purpose.value} and {self.state.value}; ask for another one")
+
     def refuse_cancel_unless_rendering(self) -> None:
         if self.state is not SceneState.RENDERING:
             raise Conflict(f"scene {self.id} is {self.state.value}; only a scene that is rendering can be cancelled")

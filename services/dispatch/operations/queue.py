@@ -85,25 +85,29 @@ class QueueOperations:
         self._new_work()
         return await self._store.queue_control()
 
-    async def pause_scene(self, scene_id: int, cause: Cause, *, paused: bool) -> Scene:
-        """What runs of it is finished; nothing more is started until it is resumed. Refused when it has ended.
+    async def pause_scene(self, scene_id: int, cause: Cause) -> Scene:
+        """What runs of it is finished; nothing more is started until it is resumed. Refused when it has ended."""
+        async with self._store.transaction(cause) as tx:
+            await self._rendering(tx, scene_id)
+            await self._store.pause_scene(tx, scene_id, paused=True)
+            paused = await self._known(tx, scene_id)
+        return paused
 
-        Resuming one that its score gate has paused goes on with the segment as it is.
+    async def resume_scene(self, scene_id: int, cause: Cause) -> Scene:
+        """Go on with a paused scene; with one that its score gate has paused, taking the segment as it is; with one
+        that failed or was cancelled, at its first missing segment. Rendering or complete, it stays as it is.
         """
         async with self._store.transaction(cause) as tx:
-            if paused:
-                await self._rendering(tx, scene_id)
-            await self._store.pause_scene(tx, scene_id, paused=paused)
-            scene = await self._store.lock_scene(tx, scene_id)
-            if scene is None:
-                raise NotFound(f"there is no scene {scene_id}")
-            if not paused:
+            scene = await self._known(tx, scene_id)
+            scene.refuse_resuming_for_others()
+            await self._store.pause_scene(tx, scene_id, paused=False)
+            if scene.has_missing_segments:
+                await self._gates.take_up(tx, await self._known(tx, scene_id))
+            else:
                 await self._gates.resume(tx, scene)
-                scene = await self._store.lock_scene(tx, scene_id)
-        assert scene is not None  # it was locked
-        if not paused:
-            self._new_work()
-        return scene
+            resumed = await self._known(tx, scene_id)
+        self._new_work()
+        return resumed
 
     async def move_scene(self, scene_id: int, to: Literal["front", "back"], cause: Cause) -> Scene:
         """Before or behind everything that waits now, with all segments that it has still to come."""
@@ -115,10 +119,14 @@ class QueueOperations:
         self._new_work()
         return scene
 
-    async def _rendering(self, tx: Transaction, scene_id: int) -> Scene:
+    async def _known(self, tx: Transaction, scene_id: int) -> Scene:
         scene = await self._store.lock_scene(tx, scene_id)
         if scene is None:
             raise NotFound(f"there is no scene {scene_id}")
+        return scene
+
+    async def _rendering(self, tx: Transaction, scene_id: int) -> Scene:
+        scene = await self._known(tx, scene_id)
         scene.refuse_queueing_unless_rendering()
         return scene
 

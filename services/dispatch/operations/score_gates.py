@@ -4,7 +4,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import assert_never
 
-from services.dispatch.domain.scenes import Hold, HoldState, Scene, Segment
+from services.dispatch.domain.scenes import Hold, HoldState, Scene, Segment, first_unfinished
 from services.dispatch.domain.score_gate import Course, Decision, asked_for, decide, overdue, retries_made, retry_seed
 from services.dispatch.metrics import SCORE_GATES
 from services.dispatch.operations.chains import Chains
@@ -40,6 +40,24 @@ class ScoreGates:
             return
         await self._store.hold_chain(tx, scene.id, self._waiting(segment))
         await self.settle(tx, scene.id)
+
+    async def take_up(self, tx: Transaction, scene: Scene) -> None:
+        """A scene that failed or was cancelled goes on at its first missing segment; every finished one is kept."""
+        await self._store.plan_missing(tx, scene.id)
+        await self._store.reopen_scene(tx, scene.id)
+        chain = await self._store.chain(tx, scene.id)
+        finished = [segment for segment in chain if segment.position < _first_missing(chain)]
+        if finished:
+            await self.arrived(tx, scene, finished[-1])
+            return
+        await self._chains.queue(
+            tx,
+            scene,
+            chain[0],
+            seed_image_sha256=scene.seed_image_sha256,
+            previous_clip_sha256=None,
+            now=self._now(),
+        )
 
     async def settle(self, tx: Transaction, scene_id: int) -> None:
         """Something happened in the scene: work out anew what its chain does, if it is held. Safe to repeat."""
@@ -140,3 +158,9 @@ class ScoreGates:
 
 def _current(versions: list[Segment]) -> Segment:
     return next(version for version in versions if version.is_current)
+
+
+def _first_missing(chain: list[Segment]) -> int:
+    """A position; the one after the last when nothing is missing."""
+    missing = first_unfinished(chain)
+    return len(chain) + 1 if missing is None else missing.position

@@ -211,6 +211,16 @@ class ShotStore(BaseStore):
             scene_id,
         )
 
+    async def plan_missing(self, tx: Transaction, scene_id: int) -> None:
+        """Every position without a clip starts over; those that have one stay as they are."""
+        await tx.connection.execute(
+            """
+            UPDATE segments SET state = 'planned', failure = NULL, seed_image_sha256 = NULL, previous_clip_sha256 = NULL
+            WHERE scene_id = $1 AND is_current AND state IN ('failed', 'cancelled')
+            """,
+            scene_id,
+        )
+
     async def plan_again(self, tx: Transaction, scene_id: int) -> None:
         """Every position is to be rendered anew: what has an end gets another version, what has none starts over."""
         await tx.connection.execute(

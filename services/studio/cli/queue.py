@@ -48,7 +48,7 @@ def build() -> typer.Typer:
         _hold(scene, paused=True)
         print("paused" if scene is None else f"scene {scene} is paused")
 
-    @app.command(help="Go on.")
+    @app.command(help="Go on; with a scene, also one that failed or was cancelled, at its first missing segment.")
     def resume(scene: Annotated[int | None, typer.Option(min=1)] = None) -> None:
         _hold(scene, paused=False)
         print("resumed" if scene is None else f"scene {scene} goes on")

@@ -105,4 +105,5 @@ def follow_scene(client: Client, scene: int) -> None:
         raise typer.Exit(EXIT_UNFINISHED)
     print(f"scene {scene} is {told['outcome']}, {told['done']} of {told['total']} segments {told['reason']}".rstrip())
     if told["outcome"] != "completed":
+        print(f"What is missing is rendered by: rushes queue resume --scene {scene}")
         raise typer.Exit(EXIT_UNFINISHED)

@@ -98,7 +98,7 @@ class Play:
         await self.dispatch.hear(score(event, verdict=verdict, **changes))
 
     async def resume(self) -> None:
-        await self.dispatch.queue.pause_scene(self.id, self.cause, paused=False)
+        await self.dispatch.queue.resume_scene(self.id, self.cause)
 
 
 async def started(dispatch: Dispatch, cause: Cause, *, retries: int = 1, wait_for: str = "pass") -> Play:
@@ -319,6 +319,21 @@ async def test_a_scene_that_is_cancelled_while_it_waits_hears_no_score(dispatch:
     assert await dispatch.work() == 0 and (await play.scene()).state is SceneState.CANCELLED
 
 
+async def test_a_cancelled_scene_that_is_resumed_waits_where_it_waited(dispatch: Dispatch, cause: Cause) -> None:
+    play = await started(dispatch, cause)
+    waited_for = (await play.held()).segment_id
+    await dispatch.scenes.cancel(play.id, cause)
+    await play.resume()
+    hold = await play.held()
+    assert (hold.state, hold.segment_id) == (HoldState.WAITING, waited_for) and await dispatch.work() == 0
+    await dispatch.scenes.cancel(play.id, cause)
+    await play.score("pass", segment=waited_for)
+    await play.resume()
+    assert await dispatch.work() == 1, "the score that came meanwhile is known"
+    await play.score("pass")
+    assert (await play.scene()).state is SceneState.COMPLETED
+
+
 async def test_a_retry_is_cancelled_with_its_scene(dispatch: Dispatch, server: FakeRenderServer, cause: Cause) -> None:
     play = await started(dispatch, cause)
     await play.score("fail")
@@ -338,7 +353,7 @@ async def test_a_score_for_a_deleted_scene_is_nothing(dispatch: Dispatch, cause:
 
 async def test_a_scene_paused_by_a_person_stays_paused_when_the_score_passes(dispatch: Dispatch, cause: Cause) -> None:
     play = await started(dispatch, cause)
-    await dispatch.queue.pause_scene(play.id, cause, paused=True)
+    await dispatch.queue.pause_scene(play.id, cause)
     await play.score("pass")
     assert await dispatch.work() == 0
     await play.resume()
