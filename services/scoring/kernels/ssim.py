@@ -11,13 +11,9 @@ from numpy.typing import NDArray
 
 from services.scoring.kernels.compiled import compiled
 from services.scoring.kernels.luma import Luma, Map, Plane
+from shared.vision.ssim import DATA_RANGE, K1, K2, WINDOW
 
 Sums: TypeAlias = NDArray[np.int32] | NDArray[np.float64]
-
-WINDOW = 7
-K1 = 0.01
-K2 = 0.03
-DATA_RANGE = 255.0
 
 GAUSSIAN_SIGMA = 1.5
 GAUSSIAN_TAPS = 11

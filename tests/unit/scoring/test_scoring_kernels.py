@@ -5,10 +5,6 @@ import itertools
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from skimage.metrics import structural_similarity
 
 from services.scoring.kernels.exposure import clipped_cells, clipped_share, mean_luma
 from services.scoring.kernels.flicker import brightness_change, flicker
@@ -17,7 +13,7 @@ from services.scoring.kernels.luma import at_side, cell_means, cell_region, extr
 from services.scoring.kernels.motion import SIDE, flow, motion_amount, warped
 from services.scoring.kernels.placement import agreement, bounds, goal, patch, placed, refined
 from services.scoring.kernels.sharpness import edges, sharpness, sharpness_cells
-from services.scoring.kernels.ssim import handover_map, ssim, ssim_map
+from services.scoring.kernels.ssim import handover_map
 from services.scoring.kernels.stillness import is_black
 from services.scoring.kernels.surface import surface
 from tests.support.clips import ASTRONAUT_FACE, Rgb, bulged, camera, photograph, tinted
@@ -209,42 +205,7 @@ class TestBlackness:
         assert not is_black(of=surface(luma=grey("rocket")))
 
 
-class TestSsim:
-    def test_reference_value_of_the_camera_photograph(self) -> None:
-        """0.802528965829034: structural_similarity(camera(), cv2.GaussianBlur(camera(), (0, 0), 1.5))."""
-        picture = photograph("camera")
-        blurred = cv2.GaussianBlur(picture, (0, 0), 1.5)
-        assert ssim(first=picture, second=blurred) == pytest.approx(0.802528965829034, abs=1e-12)
-
-    @given(
-        arrays(np.uint8, (12, 15), elements=st.integers(0, 255)),
-        arrays(np.uint8, (12, 15), elements=st.integers(0, 255)),
-    )
-    @settings(max_examples=60, deadline=None, derandomize=True)
-    def test_equals_scikit_image_on_any_8_bit_pictures(self, first: Rgb, second: Rgb) -> None:
-        assert ssim(first=first, second=second) == pytest.approx(structural_similarity(first, second), abs=1e-8)
-
-    @pytest.mark.parametrize("level", [0, 1, 127, 254])
-    def test_equals_scikit_image_on_flat_frames(self, level: int) -> None:
-        first = np.full((64, 48), level, np.uint8)
-        second = first.copy()
-        second[::3, ::5] += 1
-        assert ssim(first=first, second=second) == pytest.approx(structural_similarity(first, second), abs=1e-8)
-
-    @pytest.mark.parametrize("name", PHOTOGRAPHS)
-    def test_identity_and_symmetry(self, name: str) -> None:
-        picture = grey(name)
-        other = cv2.GaussianBlur(picture, (0, 0), 1.0)
-        assert ssim(first=picture, second=picture) == 1.0
-        assert ssim(first=picture, second=other) == ssim(first=other, second=picture) < 1.0
-        assert ssim_map(first=picture, second=other).shape == (picture.shape[0] - 6, picture.shape[1] - 6)
-
-    def test_other_sizes_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="cannot be compared"):
-            ssim(first=np.zeros((20, 20), np.uint8), second=np.zeros((20, 21), np.uint8))
-        with pytest.raises(ValueError, match="at least 7x7"):
-            ssim(first=np.zeros((6, 20), np.uint8), second=np.zeros((6, 20), np.uint8))
-
+class TestHandover:
     def test_a_handover_compares_at_the_smaller_size(self) -> None:
         full, draft = grey("astronaut", 512), grey("astronaut", 256)
         assert handover_map(previous_last=full, first=draft).mean() > 0.99

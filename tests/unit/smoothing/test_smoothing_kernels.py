@@ -3,10 +3,6 @@
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from hypothesis.extra.numpy import arrays
-from skimage.metrics import structural_similarity
 
 from services.smoothing.kernels.blend import CONTEXT, blended
 from services.smoothing.kernels.disturbance import surprises, unexplained, worst_cells
@@ -14,7 +10,7 @@ from services.smoothing.kernels.motion import chained, flow, inside, moved
 from services.smoothing.kernels.picture import analysis_size, at_size, field_at_size, luma, planes
 from services.smoothing.kernels.reextract import best_join
 from services.smoothing.kernels.steps import look, steps
-from shared.vision.ssim import ssim, ssim_map
+from shared.vision.ssim import ssim
 from tests.support.clips import photograph
 from tests.support.seams import COLD, MOVES, Rgb, blurred, exposed, frame_at
 
@@ -27,37 +23,6 @@ def shots(move: str, *, start: float = -8, count: int = 16) -> list[Rgb]:
 
 def grey(name: str) -> Rgb:
     return luma(rgb=at_size(rgb=photograph(name), size=(160, 128)))
-
-
-class TestSsim:
-    @settings(max_examples=25, deadline=None)
-    @given(
-        first=arrays(np.uint8, st.tuples(st.integers(7, 40), st.integers(7, 40))),
-        seed=st.integers(0, 9), level=st.sampled_from([0, 3, 250]),
-    )  # fmt: skip
-    def test_agrees_with_scikit_image_to_1e_minus_8(self, first: Rgb, seed: int, level: int) -> None:
-        noise = np.random.default_rng(seed).integers(0, 6, first.shape)
-        flat = np.full(first.shape, level, np.uint8)
-        noisy, uneven = np.clip(first + noise, 0, 255).astype(np.uint8), (flat + noise // 2).astype(np.uint8)
-        for one, two in ((first, noisy), (flat, uneven)):
-            assert ssim(first=one, second=two) == pytest.approx(structural_similarity(one, two), abs=1e-8)
-
-    def test_reference_value_of_a_photograph_and_its_neighbour(self) -> None:
-        """0.7675553638107298 with scikit-image 0.26: c = skimage.data.camera();
-        skimage.metrics.structural_similarity(c[:, 1:], c[:, :-1])"""
-        camera = photograph("camera")
-        assert ssim(first=camera[:, 1:], second=camera[:, :-1]) == pytest.approx(0.7675553638107298, abs=1e-8)
-
-    def test_is_symmetric_and_1_for_equal_frames(self) -> None:
-        one, two = grey("chelsea"), grey("coffee")
-        assert ssim(first=one, second=one) == 1.0
-        assert ssim(first=one, second=two) == ssim(first=two, second=one)
-
-    def test_other_sizes_and_tiny_pictures_are_refused(self) -> None:
-        with pytest.raises(ValueError, match="cannot be compared"):
-            ssim_map(first=np.zeros((8, 8), np.uint8), second=np.zeros((8, 9), np.uint8))
-        with pytest.raises(ValueError, match="at least 7x7"):
-            ssim_map(first=np.zeros((6, 9), np.uint8), second=np.zeros((6, 9), np.uint8))
 
 
 class TestPicture:
