@@ -271,9 +271,9 @@ def _said(gate: Json | None) -> str:
 
 def summary(repair: Json) -> str:
     """One line for people: what a repaired version is."""
-    count = repair["changed_frames"]
-    words = [f"repaired boundary {repair['side']}", f"{count} frame{'' if count == 1 else 's'} blended"]
-    dropped = repair["dropped_at_start"] + repair["dropped_at_end"]
-    return ", ".join(
-        word for word in (words[0], words[1] if count else "", f"{dropped} dropped" if dropped else "") if word
-    )
+    words = [f"repaired boundary {repair['side']}"]
+    if repair["changed_frames"]:
+        words.append(f"{repair['changed_frames']} frame{'' if repair['changed_frames'] == 1 else 's'} blended")
+    if dropped := repair["dropped_at_start"] + repair["dropped_at_end"]:
+        words.append(f"{dropped} dropped")
+    return ", ".join(words)
