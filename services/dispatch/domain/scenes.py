@@ -207,8 +207,8 @@ class Render:
 class Score:
     """What scoring said of a clip. `gates`: metric -> verdict, value, crossed limit, message.
 
-    `not_measurable`: why no metric could be measured; its verdict is a fail then. `sequence`: among the scores of one
-    segment, later ones are higher.
+    `not_measurable`: why no metric could be measured; its verdict is a fail then. `identity_backend`: name and version,
+    for another version measures on another scale. `sequence`: among the scores of one segment, later ones are higher.
     """
 
     gate_verdict: str

@@ -95,6 +95,6 @@ def score_of(event: SegmentScored) -> Score:
         gates={gate.metric: gate.model_dump(mode="json", exclude={"metric"}) for gate in event.gates},
         not_measurable=event.not_measurable,
         metric_suite_version=event.metric_suite_version,
-        identity_backend=event.identity_backend.name,
+        identity_backend=f"{event.identity_backend.name} {event.identity_backend.version}",
         sequence=event.sequence,
     )

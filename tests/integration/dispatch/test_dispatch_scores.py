@@ -44,7 +44,7 @@ async def test_a_score_is_kept_with_the_outcome_of_every_gate_and_the_means_of_m
         "sharpness": {"verdict": "warn", "value": 0.12, "limit": 0.15, "message": "sharpness 0.12"},
         "flicker": {"verdict": "pass", "value": 0.001, "limit": None, "message": "flicker 0.001"},
     }
-    assert (segment.metric_suite_version, segment.identity_backend) == ("1", "appearance")
+    assert (segment.metric_suite_version, segment.identity_backend) == ("1", "appearance 1")
     assert segment.not_measurable is None
 
 

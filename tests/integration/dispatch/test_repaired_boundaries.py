@@ -243,20 +243,31 @@ async def test_a_clip_that_cannot_be_measured_is_refused(
     assert await refusal(dispatch, event) == "segment 3 could not be measured after the repair: no frames"
 
 
+@pytest.mark.parametrize(
+    ("means", "told"),
+    [
+        ({"metric_suite_version": "2"}, "suite 2 with appearance 1"),
+        (
+            {"identity_backend": {"name": "appearance", "version": "2", "is_identity": False}},
+            "suite 1 with appearance 2",
+        ),
+    ],
+    ids=["suite", "back-end"],
+)
 async def test_scores_of_different_means_are_not_compared_and_waited_for_until_a_deadline(
-    dispatch: Dispatch, chain: list[Segment], media: MediaStore, clock: SetClock
+    means: dict[str, Any], told: str, dispatch: Dispatch, chain: list[Segment], media: MediaStore, clock: SetClock
 ) -> None:
     _, two, three, _ = chain
     event = smoothed(two, three, await repaired(media, three))
-    await repair(dispatch, event, metric_suite_version="2")
+    await repair(dispatch, event, **means)
     assert await said(dispatch.database, "boundary.repair_rejected") == []
     clock.go_on(599)
     assert not await dispatch.repairing.step()
     clock.go_on(1)
     assert await dispatch.repairing.step()
     assert await refusal(dispatch, event) == (
-        f"no decision in time: segment {three.id} was scored by suite 1 with appearance, its repaired clip by suite 2 "
-        "with appearance; score its clip again"
+        f"no decision in time: segment {three.id} was scored by suite 1 with appearance 1, its repaired clip by "
+        f"{told}; score its clip again"
     )
 
 
