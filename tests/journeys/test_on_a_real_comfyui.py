@@ -255,18 +255,24 @@ def test_a_regeneration_renders_one_segment_again_from_the_same_frame(place: Pla
     assert len(place.attempts(scene)) == prompts + 1
 
 
-def test_a_scene_is_cancelled_while_it_waits_and_while_it_is_rendered(place: Place) -> None:
-    rendered, waiting = place.start(SLOW, seed=31), place.start(SLOW, seed=32)
-    prompt = place.in_the_middle(rendered)
-    cancelled = place.player.post(f"/api/scenes/{waiting}/cancel")
-    assert cancelled["state"] == "cancelled"
+def test_scenes_are_cancelled_before_they_are_sent_while_they_wait_there_and_while_they_are_rendered(
+    place: Place,
+) -> None:
+    rendered, waiting, queued = (place.start(SLOW, seed=31 + number) for number in range(3))
+    prompt, next_prompt = place.in_the_middle(rendered), place.prompt_of(waiting)
+    assert (place.server.running(), place.server.waiting(), place.attempts(queued)) == ([prompt], [next_prompt], [])
+    for scene in (queued, waiting):
+        assert place.player.post(f"/api/scenes/{scene}/cancel")["state"] == "cancelled"
+    place.player.wait("nothing to wait there", lambda: not place.server.waiting())
     assert place.server.running() == [prompt]
     place.player.post(f"/api/scenes/{rendered}/cancel")
-    place.player.wait("an idle server", lambda: not (place.server.running() or place.server.waiting()))
+    place.player.wait("an idle server", lambda: not place.server.running())
     assert place.server.verdict(prompt) == "execution_interrupted"
-    assert not [segment for segment in place.scene(rendered)["segments"] if segment["clip"]]
-    place.finished(place.start("grain", segments=1, seed=33))
-    assert [attempt["prompt_id"] for attempt in place.attempts(rendered)] == [prompt]
+    assert place.server.ask(f"/history/{next_prompt}") == {}
+    for scene, prompts in ((rendered, [prompt]), (waiting, [next_prompt]), (queued, [])):
+        assert not [segment for segment in place.scene(scene)["segments"] if segment["clip"]]
+        assert [attempt["prompt_id"] for attempt in place.attempts(scene)] == prompts
+    place.finished(place.start("grain", segments=1, seed=34))
 
 
 def test_a_render_that_somebody_else_interrupts_gets_its_next_attempt(place: Place) -> None:

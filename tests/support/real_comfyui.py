@@ -228,6 +228,40 @@ def still_as_webp() -> Workflow:
     return Workflow(name="still", graph=graph, bindings=bindings, frames=FRAMES, fps=10.0)
 
 
+def grouped_as_webm() -> Workflow:
+    """As people's graphs look: groups and titles, values held by nodes of their own, previews, inputs that grow."""
+    graph: Graph = {
+        "7:1": {**_node("LoadImage", image="seed.png"), "_meta": {"title": "The person: start"}},
+        "7:2": _node(
+            "ResizeImageMaskNode",
+            **{
+                "input": ["7:1", 0], "scale_method": "area", "resize_type": "scale dimensions",
+                "resize_type.width": 256, "resize_type.height": 192, "resize_type.crop": "center",
+            },
+        ),
+        "8": _node("PrimitiveInt", value=3),
+        "9": _node("PrimitiveFloat", value=6.0),
+        "10": _node("PrimitiveStringMultiline", value="at dusk"),
+        "11": _node("PreviewAny", source=["10", 0]),
+        "12": _node("ImageAddNoise", image=["7:2", 0], seed=["8", 0], strength=0.05),
+        "13": _node("BatchImagesNode", **{"images.image0": ["7:2", 0], "images.image1": ["12", 0]}),
+        "14": _node("RepeatImageBatch", image=["13", 0], amount=2),
+        "15": _node("ImageFromBatch", image=["14", 0], batch_index=0, length=FRAMES),
+        "16": _node("PreviewImage", images=["12", 0]),
+        "save/it": _node("SaveWEBM", images=["15", 0], filename_prefix="a/b", codec="av1", fps=["9", 0], crf=30.0),
+    }  # fmt: skip
+    bindings = {
+        "seed_image": {"node": "7:1", "input": "image"},
+        "seed": {"node": "8", "input": "value"},
+        "prompt": {"node": "10", "input": "value"},
+        "fps": {"node": "9", "input": "value"},
+        "width": {"node": "7:2", "input": "resize_type.width"},
+        "height": {"node": "7:2", "input": "resize_type.height"},
+        "video_output": {"node": "save/it"},
+    }
+    return Workflow(name="grouped", graph=graph, bindings=bindings, frames=4, fps=6.0)
+
+
 WORKFLOWS: Mapping[str, Workflow] = {
-    one.name: one for one in (grain_as_mp4(), dissolve_as_webm(), flash_as_webp(), still_as_webp())
+    one.name: one for one in (grain_as_mp4(), dissolve_as_webm(), flash_as_webp(), still_as_webp(), grouped_as_webm())
 }

@@ -46,7 +46,10 @@ class Pulse:
         Prompts of our own are watched, and stopped, by those that wait for them; other people's are only waited for.
         """
         if self.halted is not None:
-            return f"it does not stop prompt {self.halted}: its executor has died or hangs; restart ComfyUI there"
+            return (
+                f"it was told to stop prompt {self.halted} and still runs it: one long step, or its executor has died; "
+                "if this stays, restart ComfyUI there"
+            )
         if self.prompt_id is None or self.prompt_id in own or self.since + foreign_limit > now:
             return None
         return (

@@ -98,7 +98,7 @@ async def test_a_stuck_server_gets_nothing_until_it_was_restarted(
         await until(lambda: dispatch.fleet.ready == [])
         await dispatch.learn(generation_requested(seed_image, segments=1))
         await dispatch.fleet.check()
-        assert "does not stop" in str(await dispatch.fleet.problem())
+        assert "told to stop" in str(await dispatch.fleet.problem())
         assert len(farm[0].submitted) == 1
         farm[0].restart()
         await dispatch.fleet.check()
