@@ -112,7 +112,7 @@ def compare(
                 raise NotComparable("one of the clips ends before the other; --align start compares the first frames")
             found.left_out += 1
             continue
-        _feed(found, one, _fitted(one, two, align, found), range_)
+        add_pair(found, one, _fitted(one, two, align, found), range_)
         progress(found.frames, min(counts))
     return found
 
@@ -146,7 +146,8 @@ def _resized(plane: Plane, like: Plane, bits: int) -> Plane:
     return resized.astype(np.uint8) if bits == 8 else resized.astype(np.uint16)
 
 
-def _feed(found: Comparison, one: Planes, two: Planes, range_: Range) -> None:
+def add_pair(found: Comparison, one: Planes, two: Planes, range_: Range) -> None:
+    """One frame of the reference and one of the clip, of one size and depth."""
     if found.frames == 0:
         found.size, found.bits = one.size, one.bits
     found.expanded |= range_ is Range.FULL and (one.limited or two.limited)

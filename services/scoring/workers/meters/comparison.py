@@ -1,5 +1,6 @@
 """One frame against another: the hand-over from the clip before, and the baseline clip."""
 
+import math
 from collections.abc import Mapping
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import NDArray
 from services.scoring.domain import Reading
 from services.scoring.kernels import ssim as ssim_kernel
 from services.scoring.kernels.luma import Region, cell_means, cell_region, extreme_cell
-from services.scoring.workers.meters.series import Series, mean
+from services.scoring.workers.comparison import Comparison, Range, add_pair
 from services.scoring.workers.meters.views import View, full_luma
 from shared.video.planes import Planes
 
@@ -38,26 +39,42 @@ class HandoverMeter:
 
 
 class BaselineMeter:
-    """SSIM per frame against the baseline's frame of the same number; fed with both, in step."""
+    """Every frame against the baseline's frame of the same number; fed with both, in step.
+
+    SSIM is the reading. Its details hold what `rushes compare` tells besides: Gaussian SSIM, PSNR of Y, U and V in dB
+    (left out where the planes are equal: it would be infinite), MSE and MAE in levels.
+    """
 
     def __init__(self) -> None:
-        self._series = Series(highest_is_worst=False)
+        self._found = Comparison()
 
     def feed_pair(self, frame: View, baseline: Planes) -> None:
-        scores = ssim_kernel.ssim_map(first=full_luma(baseline), second=frame.luma)
-        _, region = _ssim_worst(scores, frame.size)
-        self._series.add(frame.index, float(scores.mean()), region)
+        """Clips of different depths are compared in 8-bit luma alone."""
+        pair = baseline, frame.stored
+        if baseline.bits != frame.stored.bits:
+            pair = _luma_only(baseline), _luma_only(frame.stored)
+        add_pair(self._found, *pair, Range.FULL)
 
     def reading(self) -> Reading:
-        worst_frame, worst_value = self._series.worst()
+        ssim = self._found.tracks["ssim"]
+        others = [track for track in self._found.tracks.values() if track is not ssim]
+        worst = ssim.values[ssim.worst_frame]
+        pooled = {
+            track.name: self._found.pooled_psnr(track.name) if track.name.startswith("psnr") else track.mean
+            for track in others
+        }
         return Reading(
             metric="ssim_to_baseline",
-            value=mean(self._series.values),
-            worst_frame=worst_frame,
-            worst_value=worst_value,
-            worst_region=self._series.worst_region if worst_value < 1 else None,
-            details={"p5": float(np.percentile(self._series.values, 5))},
+            value=ssim.mean,
+            worst_frame=ssim.worst_frame,
+            worst_value=worst,
+            worst_region=ssim.region if worst < 1 else None,
+            details={"p5": ssim.p5} | {name: value for name, value in pooled.items() if math.isfinite(value)},
         )
+
+
+def _luma_only(planes: Planes) -> Planes:
+    return Planes(index=planes.index, y=full_luma(planes), u=None, v=None, bits=8, limited=False)
 
 
 def _ssim_worst(scores: NDArray[np.float64], size: tuple[int, int]) -> tuple[float, Region]:
