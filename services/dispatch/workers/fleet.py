@@ -267,6 +267,14 @@ class Fleet:
         names = {member.server.name for member in members if not member.ready}
         return names | {oldest.server.name} if oldest is not None and due else names
 
+    async def turned_unfit(self, name: str, *, needs_id: int) -> bool:
+        """Ask a server at once what it has, and say whether it lacks something now."""
+        if name not in self._members:
+            return False
+        self._members[name].asked_at = float("-inf")
+        await self.check()
+        return name in self._unfit.get(needs_id, ())
+
     async def problem(self) -> str | None:
         """For the readiness check."""
         if not self._members:

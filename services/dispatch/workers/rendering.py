@@ -28,6 +28,7 @@ from services.dispatch.adapters.render_server import (
 )
 from services.dispatch.domain.errors import LeaseLost
 from services.dispatch.domain.jobs import Attempt, Failure, Next, Whereabouts, recover
+from services.dispatch.domain.pace import Pace
 from services.dispatch.domain.watchdog import LEAST_SECONDS
 from services.dispatch.metrics import REATTACHED
 from services.dispatch.operations.assignments import Assignment, AssignmentOperations
@@ -40,7 +41,6 @@ from shared.postgres.errors import is_transient
 
 logger = logging.getLogger(__name__)
 
-PROGRESS_SECONDS = 0.5
 AWAY_PAUSE = timedelta(seconds=1)
 
 
@@ -189,12 +189,19 @@ class RenderWorker:
         """An attempt stopped by our own cancellation is no failure: the lease is gone then."""
         if not await self._assignments.renew(assignment):
             raise LeaseLost(f"job {assignment.job.id} was cancelled or deleted")
+        if error.permanent and course.attempt is not None and await self._is_the_servers_fault(assignment, course):
+            await self._renders.withdrawn(assignment, course.attempt)
+            return
         failure = Failure(kind=error.kind, message=error.message, permanent=error.permanent, node=error.node)
         logger.warning(
             "an attempt failed",
             extra={"job": assignment.job.id, "kind": error.kind, "error": error.message, "node": error.node},
         )
         await self._renders.failed(assignment, course.attempt, failure)
+
+    async def _is_the_servers_fault(self, assignment: Assignment, course: "_Course") -> bool:
+        """A file or node class may be gone since the server last said what it has: another server may have it."""
+        return await self._fleet.turned_unfit(course.server.name, needs_id=assignment.job.needs_id)
 
     async def _resume(self, assignment: Assignment, course: "_Course") -> bool:
         """Look up every earlier attempt; go on with one that lives. False: the job has ended, lost too often."""
@@ -278,7 +285,9 @@ class RenderWorker:
                 if watch.waits and watch.recalled:
                     await self._withdraw(server, attempt, watch)
                 if isinstance(found, Running) and attempt.began_at is None:
-                    attempt = await self._renders.began(assignment, attempt, say=waiting.may_speak())
+                    attempt = await self._renders.began(
+                        assignment, attempt, say=waiting.pace.may_speak(time.monotonic())
+                    )
                 if isinstance(found, Running) and waiting.needs_limit(attempt):
                     waiting.limit = await self._renders.time_limit(assignment, most=self._patience.render)
                 if problem := waiting.too_long(found, attempt, behind_own=self._fleet.own(server.name) > 1):
@@ -317,7 +326,7 @@ class RenderWorker:
             raise ServerStuck(f"{problem}, and {error}") from error
 
     async def _say_progress(self, assignment: Assignment, watch: Watch, waiting: "_Waiting", *, running: bool) -> None:
-        if running and watch.fraction > waiting.said_fraction and waiting.may_speak():
+        if running and watch.fraction > waiting.said_fraction and waiting.pace.may_speak(time.monotonic()):
             waiting.said_fraction = watch.fraction
             await self._renders.progressed(assignment, "running", watch.fraction)
 
@@ -347,7 +356,7 @@ class _Waiting:
     limit: float | None = None
     """How long it may run, once that matters."""
     away_since: float | None = None
-    spoke: float = field(default_factory=time.monotonic)
+    pace: Pace = field(default_factory=lambda: Pace(time.monotonic()))
     """Its submission was said."""
     said_fraction: float = 0.0
 
@@ -369,13 +378,6 @@ class _Waiting:
         now = time.monotonic()
         self.away_since = self.away_since or now
         return now - self.away_since > self.patience.away
-
-    def may_speak(self) -> bool:
-        now = time.monotonic()
-        if now - self.spoke < PROGRESS_SECONDS:
-            return False
-        self.spoke = now
-        return True
 
 
 def _ran_seconds(attempt: Attempt) -> float:

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from services.dispatch.adapters.render_server import PermanentRenderError
 from shared.contracts.types import AssetKind
 from shared.contracts.workflow import NodeInput
 from shared.media import MediaStore
@@ -133,6 +134,32 @@ async def test_what_a_server_lacks_is_known_before_it_is_given_anything(
     farm[0].away = False
     await dispatch.fleet.check()
     assert dispatch.fleet.ready == ["a"] and not await dispatch.workers["a"].step()
+
+
+async def test_a_refusal_by_a_server_that_lost_a_file_is_no_mark_against_the_job(
+    dispatch: Dispatch, farm: list[FakeRenderServer]
+) -> None:
+    farm[0].node_descriptions = EVERY_CLASS
+    await dispatch.learn(generation_requested(await dispatch.ready(), segments=1))
+    farm[0].node_descriptions = OTHER_FILES
+    farm[0].refuse = PermanentRenderError("Value not in list: ckpt_name", kind="invalid_graph")
+    assert await dispatch.workers["a"].step()
+    assert not await dispatch.workers["a"].step(), "it is not tried there again"
+    await dispatch.work()
+    [generated] = await said(dispatch.database, "segment.generated")
+    job = await dispatch.only_job()
+    assert (generated["server"], job.failed_attempts, job.repeated_renders) == ("b", 0, 0)
+
+
+async def test_a_refusal_by_a_server_that_has_everything_ends_the_job(
+    dispatch: Dispatch, farm: list[FakeRenderServer]
+) -> None:
+    farm[0].node_descriptions = EVERY_CLASS
+    await dispatch.learn(generation_requested(await dispatch.ready(), segments=1))
+    farm[0].refuse = PermanentRenderError("Value 99 bigger than max", kind="invalid_graph")
+    assert await dispatch.workers["a"].step()
+    [failed] = await said(dispatch.database, "segment.failed")
+    assert failed["failure"]["kind"] == "invalid_graph"
 
 
 async def test_work_queued_before_needs_were_written_down_is_compared_when_the_service_starts(

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from services.dispatch.domain.jobs import AttemptState, JobState
+from services.dispatch.domain.pace import Pace
 from shared.contracts.generation import GenerationCancelRequested
 from shared.media import MediaStore
 from tests.support.dispatch import PATIENCE, Dispatch, FakeRenderServer, generation_requested, said
@@ -32,6 +33,10 @@ async def until(happened: Callable[[], Any]) -> None:
 
 def _has(server: FakeRenderServer, count: int) -> bool:
     return len(server.submitted) == count
+
+
+def _more(spoken: list[float], than: int) -> bool:
+    return len(spoken) > than
 
 
 @asynccontextmanager
@@ -102,6 +107,27 @@ async def test_progress_says_running_only_when_it_runs(dispatch: Dispatch, farm:
         jobs = await dispatch.store.jobs_page(before=None, limit=2, state=None, scene_id=None)
         news = await said(dispatch.database, "generation.progressed")
         assert {told["state"] for told in news if told["job_id"] == max(job.id for job in jobs)} == {"submitted"}
+
+
+async def test_progress_keeps_its_pace_however_often_the_server_speaks(
+    dispatch: Dispatch, farm: list[FakeRenderServer], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    spoken: list[float] = []
+
+    def not_yet(_: Pace, now: float) -> bool:
+        spoken.append(now)
+        return False
+
+    monkeypatch.setattr(Pace, "may_speak", not_yet)
+    async with sent(dispatch, farm[0]):
+        asked = len(spoken)
+        for fraction in (0.2, 0.4, 0.6):
+            for watch in dispatch.fleet._watches.values():
+                watch.fraction = fraction
+            await until(partial(_more, spoken, len(spoken)))
+        assert len(spoken) > asked
+        news = await said(dispatch.database, "generation.progressed")
+        assert {told["state"] for told in news} == {"submitted"}, "nothing is said that the pace does not allow"
 
 
 async def test_a_server_that_has_nothing_to_do_gets_the_prompt_that_waits_elsewhere(
