@@ -9,7 +9,7 @@ from shared.contracts.character import CharacterDeleted
 from shared.contracts.project import ProjectDeleted
 from shared.contracts.scene import SceneDeleted
 from shared.contracts.scene_type import SceneTypeDeleted
-from shared.contracts.segment import SegmentActivated, SegmentGenerated
+from shared.contracts.segment import ActivationReason, SegmentActivated, SegmentGenerated
 from shared.kafka.consumer import Consumer
 
 
@@ -34,7 +34,11 @@ class Handlers:
         `segment.generated`: parked. Of a deleted scene: nothing.
         """
         await self._segments.activate(
-            cause, domain.SegmentId(event.segment_id), scene_id=event.scene_id, sequence=event.sequence
+            cause,
+            domain.SegmentId(event.segment_id),
+            scene_id=event.scene_id,
+            sequence=event.sequence,
+            is_chained=event.reason is ActivationReason.GENERATED,
         )
 
     async def boundary_repair_rejected(self, event: BoundaryRepairRejected, cause: Cause) -> None:

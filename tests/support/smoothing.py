@@ -119,7 +119,7 @@ def activated(segment: SegmentGenerated, sequence: int, **changes: Any) -> Segme
         "version": segment.version,
         "previous_segment_id": None,
         "clip_sha256": segment.clip.sha256,
-        "reason": "generated",
+        "reason": "generated" if segment.version == 1 else "regenerated",
         "sequence": sequence,
     }
     return SegmentActivated.model_validate(fields | changes)

@@ -72,6 +72,8 @@ class RepairOperations:
         if segment is None or not segment.is_seamed:
             raise domain.NotFound(f"there is no rendered segment {segment_id} of a scene")
         await self._segments.lock_scene(tx, segment.scene_id)
+        if await self._segments.is_deleted(tx, segment.belongs_to()):
+            raise domain.NotFound(f"segment {segment_id} was deleted at this moment")
         current = await self._segments.current(segment.scene_id, segment.position, tx=tx)
         if current is None or current.id != segment.id:
             shown = "none is yet" if current is None else f"segment {current.id} is"

@@ -35,20 +35,27 @@ class SegmentOperations:
             if not await self._segments.is_deleted(tx, segment.belongs_to()):
                 await self._segments.insert(tx, segment)
 
-    async def activate(self, cause: Cause, segment_id: domain.SegmentId, *, scene_id: int, sequence: int) -> None:
+    async def activate(
+        self, cause: Cause, segment_id: domain.SegmentId, *, scene_id: int, sequence: int, is_chained: bool
+    ) -> None:
         """The version meets its neighbours: what is not known of that is to be measured, and all of it to be said.
 
+        `is_chained`: it was generated as part of its chain, and not in the place of another version; what follows is
+        yet to be rendered from it, also where an earlier chain had something there (a promoted test shot starts over).
         Raises NotYetKnown for a segment that may still come.
         """
         async with self._segments.transaction(cause) as tx:
             await self._segments.lock_scene(tx, scene_id)
             segment = await self._segments.find(segment_id, tx=tx)
+            owners = ((domain.Deletable.SCENE, scene_id),) if segment is None else segment.belongs_to()
+            if await self._segments.is_deleted(tx, owners):
+                return
             if segment is None:
-                if await self._segments.is_deleted(tx, ((domain.Deletable.SCENE, scene_id),)):
-                    return
                 raise NotYetKnown(f"segment:{segment_id}")
             if not segment.is_seamed or not await self._segments.activate(tx, segment, sequence=sequence):
                 return
+            if is_chained:
+                await self._segments.retire_after(tx, segment, sequence=sequence)
             await self._meet_neighbours(tx, segment)
             outcomes = await self._settle_repairs(tx, segment)
         for outcome in outcomes:

@@ -97,6 +97,22 @@ class SegmentStore(BaseStore):
         )
         return activated is not None
 
+    async def retire_after(self, tx: Transaction, segment: domain.Segment, *, sequence: int) -> None:
+        """The positions after it have no current version any more, unless a later one is known."""
+        await tx.connection.execute(
+            """
+            INSERT INTO positions (scene_id, position, sequence)
+            SELECT $1, later, $4 FROM generate_series($2::integer + 1, $3::integer) AS later
+            ON CONFLICT (scene_id, position) DO UPDATE
+            SET segment_id = NULL, sequence = EXCLUDED.sequence
+            WHERE positions.sequence < EXCLUDED.sequence
+            """,
+            segment.scene_id,
+            segment.position,
+            segment.segment_count,
+            sequence,
+        )
+
     async def current(self, scene_id: int, position: int, *, tx: Transaction | None = None) -> domain.Segment | None:
         """The current version of a position; None where none is known."""
         reader = self._database if tx is None else tx.connection
@@ -116,11 +132,15 @@ class SegmentStore(BaseStore):
         """Segments of what is gone, and with them their seams."""
         await tx.connection.execute(
             """
-            DELETE FROM segments
-            WHERE CASE $1::text
-                WHEN 'project' THEN project_id WHEN 'character' THEN character_id
-                WHEN 'scene_type' THEN scene_type_id ELSE scene_id
-            END = $2
+            WITH gone AS (
+                DELETE FROM segments
+                WHERE CASE $1::text
+                    WHEN 'project' THEN project_id WHEN 'character' THEN character_id
+                    WHEN 'scene_type' THEN scene_type_id ELSE scene_id
+                END = $2
+                RETURNING scene_id
+            )
+            DELETE FROM positions WHERE scene_id IN (SELECT scene_id FROM gone)
             """,
             kind.value,
             thing_id,

@@ -1,5 +1,8 @@
 """From segment.activated to boundary.checked: once per pair of clips, for the scene as it is, whatever comes when."""
 
+import asyncio
+from typing import Any
+
 import pytest
 
 from services.smoothing import domain
@@ -9,6 +12,7 @@ from shared.contracts.character import CharacterDeleted
 from shared.contracts.project import ProjectDeleted
 from shared.contracts.scene import SceneDeleted
 from shared.contracts.scene_type import SceneTypeDeleted
+from shared.contracts.segment import SegmentGenerated
 from shared.contracts.types import CharacterId, ProjectId, SceneId, SceneTypeId
 from shared.errors import AlreadyHandled, NotYetKnown, TransientError
 from shared.processes import BrokeOffError
@@ -138,6 +142,50 @@ async def test_a_pair_that_was_replaced_while_it_was_measured_is_kept_and_not_sa
     assert not kept.is_current and not kept.is_pending
 
 
+class TestAChainThatStartsOver:
+    """As when a test shot is promoted to a scene: everything after it is rendered anew."""
+
+    async def promoted(self, smoothing: Smoothing, sequence: int) -> SegmentGenerated:
+        shot = await smoothing.segment(position=1, version=2)
+        await smoothing.deliver(activated(shot, sequence, reason="generated"))
+        return shot
+
+    async def test_what_was_after_it_meets_it_no_more(self, smoothing: Smoothing, pool: PlayedPool) -> None:
+        old = [await smoothing.segment(position=p, sequence=p) for p in (1, 2, 3)]
+        await smoothing.work()
+        await smoothing.said()
+        shot = await self.promoted(smoothing, 4)
+        await smoothing.work()
+        assert await checked(smoothing) == []
+        found = await smoothing.reads.boundaries(domain.SegmentId(shot.segment_id))
+        assert found.after is not None and found.after.meeting is None
+        assert not (await smoothing.reads.boundaries(domain.SegmentId(old[1].segment_id))).is_current
+        again = await smoothing.segment(position=2, version=2, sequence=5)
+        await smoothing.work()
+        assert await checked(smoothing) == [(shot.segment_id, again.segment_id)]
+
+    async def test_what_came_later_and_was_heard_of_before_it_stays(self, smoothing: Smoothing) -> None:
+        later = await smoothing.segment(position=2, version=2, sequence=5)
+        shot = await self.promoted(smoothing, 4)
+        await smoothing.work()
+        assert await checked(smoothing) == [(shot.segment_id, later.segment_id)]
+
+    async def test_what_was_before_and_is_heard_of_late_does_not_come_back(self, smoothing: Smoothing) -> None:
+        old = await smoothing.segment(position=2)
+        await self.promoted(smoothing, 4)
+        await smoothing.deliver(activated(old, 2))
+        await smoothing.work()
+        assert await checked(smoothing) == []
+
+
+async def test_neighbours_that_become_current_at_the_same_moment_meet(smoothing: Smoothing) -> None:
+    segments = [await smoothing.segment(position=p) for p in (1, 2, 3)]
+    await asyncio.gather(*(smoothing.deliver(activated(segment, n)) for n, segment in enumerate(segments, 1)))
+    await smoothing.work()
+    one, two, three = (segment.segment_id for segment in segments)
+    assert sorted(await checked(smoothing)) == [(one, two), (two, three)]
+
+
 async def test_a_clip_that_is_not_stored_is_not_measurable_with_the_reason(
     smoothing: Smoothing, pool: PlayedPool
 ) -> None:
@@ -249,6 +297,23 @@ class TestDeletion:
         await smoothing.checking.finish(job, GREEN, measure_seconds=1)
         await smoothing.work()
         assert await smoothing.said() == []
+
+
+async def test_a_scene_that_is_deleted_at_the_moment_of_an_activation_is_deleted(
+    smoothing: Smoothing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    find = smoothing.segments.find
+    await smoothing.segment(position=1, sequence=1)
+    second = await smoothing.segment(position=2)
+
+    async def found_and_deleted(*known: Any, **more: Any) -> domain.Segment | None:
+        found = await find(*known, **more)
+        await smoothing.deliver(SceneDeleted(scene_id=SceneId(50)))
+        return found
+
+    monkeypatch.setattr(smoothing.segments, "find", found_and_deleted)
+    await smoothing.deliver(activated(second, 2))
+    assert [await smoothing.count(table) for table in ("segments", "positions", "seams")] == [0, 0, 0]
 
 
 async def test_an_activation_in_a_deleted_scene_does_not_wait_for_ever(smoothing: Smoothing) -> None:

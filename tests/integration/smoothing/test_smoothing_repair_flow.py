@@ -1,5 +1,6 @@
 """From a wish to a repair that is current, rejected or undone; through duplicates, reordering and crashes."""
 
+import asyncio
 from datetime import UTC, datetime
 from uuid import UUID
 
@@ -349,6 +350,13 @@ async def test_only_one_repair_of_a_seam_at_a_time(smoothing: Smoothing, scene: 
     await asked(smoothing, scene[1], side=domain.Side.AFTER)
     await smoothing.repairing.cancel(ada(), first)
     await asked(smoothing, scene[0], side=domain.Side.AFTER)
+
+
+async def test_of_two_wishes_at_the_same_moment_one_is_granted(smoothing: Smoothing, scene: Scene) -> None:
+    one, two, _ = scene
+    both = (asked(smoothing, two), asked(smoothing, one, side=domain.Side.AFTER))
+    found = await asyncio.gather(*both, return_exceptions=True)
+    assert sorted(type(each).__name__ for each in found) == ["Conflict", "UUID"]
 
 
 async def test_a_queued_repair_can_be_cancelled_and_a_made_one_cannot(
