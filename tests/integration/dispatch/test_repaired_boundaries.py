@@ -18,7 +18,16 @@ from shared.contracts.boundary import BoundarySmoothed
 from shared.contracts.segment import ReviewDecision
 from shared.media import MediaStore
 from tests.support.boundaries import repaired, smoothed
-from tests.support.dispatch import CHARACTER, SCENE_TYPE, WORKFLOW, Dispatch, FakeRenderServer, said, score
+from tests.support.dispatch import (
+    CHARACTER,
+    SCENE_TYPE,
+    WORKFLOW,
+    Dispatch,
+    FakeRenderServer,
+    generation_requested,
+    said,
+    score,
+)
 
 WISH = NewScene(name="dawn", character_id=CHARACTER, scene_type_id=SCENE_TYPE, workflow_id=WORKFLOW, segment_count=4)
 
@@ -564,3 +573,14 @@ async def test_a_repair_that_passes_lets_a_paused_scene_go_on_from_its_last_fram
     following = await dispatch.store.segment(three.id)
     assert following is not None and following.state is SegmentState.QUEUED
     assert following.seed_image_sha256 == event.clips[0].last_frame_sha256
+
+
+async def test_what_was_rendered_for_a_regression_is_not_repaired(dispatch: Dispatch, media: MediaStore) -> None:
+    request = generation_requested(await dispatch.ready())
+    await dispatch.learn(request)
+    await dispatch.work()
+    one, two = await dispatch.store.segments_of((await dispatch.scene_of(request)).id)
+    event = smoothed(one, two, await repaired(media, two))
+    await dispatch.hear(event)
+    await dispatch.repairing.step()
+    assert "was rendered for a regression, which stays as it is" in await refusal(dispatch, event)
