@@ -63,11 +63,12 @@ def lossless(path: Path, pictures: Sequence[Rgb], pix_fmt: str) -> Path:
     return path
 
 
-def noted_as_turned(source: Path, target: Path) -> None:
-    """The track header's matrix, set to a quarter turn counter-clockwise, as `ffmpeg -display_rotation 90` does."""
+def noted_as_turned(source: Path, target: Path, quarter_turns: int = 1) -> None:
+    """The track header's matrix, set to quarter turns counter-clockwise, as `ffmpeg -display_rotation 90` does."""
+    cosine, sine = (65536, 0, -65536, 0)[quarter_turns], (0, 65536, 0, -65536)[quarter_turns]
+    matrix = ((65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30), (cosine, -sine, 0, sine, cosine, 0, 0, 0, 1 << 30))
+    identity, turned = (b"".join(value.to_bytes(4, "big", signed=True) for value in each) for each in matrix)
     data = bytearray(source.read_bytes())
-    identity = b"".join(int(v).to_bytes(4, "big", signed=True) for v in (65536, 0, 0, 0, 65536, 0, 0, 0, 1 << 30))
-    turned = b"".join(int(v).to_bytes(4, "big", signed=True) for v in (0, -65536, 0, 65536, 0, 0, 0, 0, 1 << 30))
     at = data.index(identity, data.index(b"tkhd"))
     data[at : at + 36] = turned
     target.write_bytes(bytes(data))

@@ -1,11 +1,9 @@
 """Freezes and cuts are those of FFmpeg's `freezedetect` and `scdet`, run on the same encoded clips."""
 
 from collections.abc import Callable, Iterator, Sequence
-from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
-import av
 import numpy as np
 import pytest
 
@@ -13,23 +11,12 @@ from services.scoring.kernels.stillness import CUT_SCORE
 from services.scoring.workers.meters import CutMeter, FreezeMeter, view
 from shared.video.encode import encode_h264
 from shared.video.planes import iter_stored
-from tests.support.clips import Rgb
+from tests.support.clips import Rgb, lossless
 from tests.support.filters import filtered
 from tests.support.seams import MOVES, Move, frame_at
 
-SIZE, FPS, FRAMES = (160, 96), 16, 48
+SIZE, FPS, FRAMES = (128, 72), 16, 48
 LEAST_SECONDS = (0.25, 0.5, 2.0)
-
-
-def lossless(path: Path, frames: Sequence[Rgb], pix_fmt: str) -> Path:
-    """FFV1 in Matroska: what was made is what is judged, to the last level."""
-    with av.open(str(path), "w") as container:
-        stream = container.add_stream("ffv1", rate=Fraction(FPS))
-        stream.width, stream.height, stream.pix_fmt = frames[0].shape[1], frames[0].shape[0], pix_fmt
-        for picture in frames:
-            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format=pix_fmt)))
-        container.mux(stream.encode(None))
-    return path
 
 
 def moving(name: str, move: str = "pan", frames: int = FRAMES, start: int = 0) -> list[Rgb]:
