@@ -1,22 +1,42 @@
 """`rushes test-shot ...`: short shots, batches of them, and their promotion."""
 
 import json as json_module
+from enum import StrEnum
+from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 from rich.table import Table
 
+from services.studio.cli.catalog import named
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
 from services.studio.cli.progress import follow
+from services.studio.cli.regression import asset_named
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Number = Annotated[int, typer.Argument(min=1)]
 Wait = Annotated[bool, typer.Option("--wait/--no-wait", help="follow it to its end")]
+Seed = Annotated[int | None, typer.Option(min=0)]
+Workflow = Annotated[str | None, typer.Option(help="name of a workflow")]
+Lora = Annotated[str | None, typer.Option(help="name of a LoRA")]
+Model = Annotated[str | None, typer.Option(help="name of a model")]
 EXIT_UNFINISHED = 1
+LARGEST_PAGE = 200
 COLUMNS = ("id", "character_id", "cell_name", "state", "quality_score", "is_promoted", "created_by_id", "created_at")
+
+
+class Tier(StrEnum):
+    DRAFT = "draft"
+    FULL = "full"
+
+
+class Sort(StrEnum):
+    DATE = "date"
+    CHARACTER = "character"
+    QUALITY = "quality"
 
 
 def build() -> typer.Typer:
@@ -28,25 +48,44 @@ def build() -> typer.Typer:
 
 
 def _add_making(app: typer.Typer) -> None:
-    @app.command(help="Render two or three seconds of a scene's first segment.")
+    @app.command(help="Render two or three seconds of a scene's first segment, with what is named otherwise.")
     def make(
         scene: Number,
-        seed: Annotated[int | None, typer.Option(min=0)] = None,
-        prompt: Annotated[str | None, typer.Option()] = None,
-        cfg: Annotated[float | None, typer.Option()] = None,
+        workflow: Workflow = None,
+        lora: Lora = None,
+        model: Model = None,
+        tier: Tier | None = None,
+        seed: Seed = None,
+        prompt: str | None = None,
+        cfg: float | None = None,
         wait: Wait = False,
     ) -> None:
-        body: dict[str, Any] = {"parameters": {k: v for k, v in (("prompt", prompt), ("cfg", cfg)) if v is not None}}
-        if seed is not None:
-            body["seed"] = seed
         with Target.from_environment().client() as client:
-            shot = client.post(f"/api/scenes/{scene}/test-shot", body)
-            if wait:
-                _follow_shot(client, shot)
-                shot = client.get(f"/api/test-shots/{shot['id']}")
-        print(f"test shot {shot['id']} is {shot['state']} {shot['state_reason']}".rstrip())
-        if wait and shot["state"] != "completed":
-            raise typer.Exit(EXIT_UNFINISHED)
+            body = _assets(client, workflow=workflow, lora=lora, model=model)
+            body |= _otherwise(tier=tier, seed=seed, prompt=prompt, cfg=cfg)
+            _rendered(client, client.post(f"/api/scenes/{scene}/test-shot", body), wait=wait)
+
+    @app.command(help="Render two or three seconds of a character in a kind of scene, before there is a scene.")
+    def new(
+        character: Annotated[str, typer.Option(help="name or number")],
+        scene_type: Annotated[str, typer.Option(help="name or number")],
+        workflow: Annotated[str, typer.Option(help="name of the workflow")],
+        lora: Lora = None,
+        model: Model = None,
+        tier: Tier | None = None,
+        seed: Seed = None,
+        prompt: str | None = None,
+        cfg: float | None = None,
+        wait: Wait = False,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            body = {
+                "character_id": named(client, "/api/characters", character)["id"],
+                "scene_type_id": named(client, "/api/scene-types", scene_type)["id"],
+            }
+            body |= _assets(client, workflow=workflow, lora=lora, model=model)
+            body |= _otherwise(tier=tier, seed=seed, prompt=prompt, cfg=cfg)
+            _rendered(client, client.post("/api/test-shots", body), wait=wait)
 
     @app.command(help="Make a shot the first segment of a scene.")
     def promote(
@@ -92,12 +131,27 @@ def _add_batches(app: typer.Typer) -> None:
 def _add_reading(app: typer.Typer) -> None:
     @app.command(name="list", help="The gallery: by date, character or quality.")
     def list_shots(
-        sort: Annotated[str, typer.Option(help="date, character or quality")] = "date",
-        limit: Annotated[int, typer.Option(min=1, max=200)] = 20,
+        sort: Sort = Sort.DATE,
+        scene_type: Annotated[str | None, typer.Option(help="name or number")] = None,
+        character: Annotated[str | None, typer.Option(help="name or number")] = None,
+        workflow: Workflow = None,
+        lora: Lora = None,
+        creator: Annotated[str | None, typer.Option(help="who made it")] = None,
+        promoted: Annotated[bool | None, typer.Option("--promoted/--not-promoted")] = None,
+        limit: Annotated[int, typer.Option(min=1, max=10_000)] = 20,
         json: Json = False,
     ) -> None:
         with Target.from_environment().client() as client:
-            items = client.get("/api/test-shots/gallery", sort=sort, limit=limit)["items"]
+            wanted = _assets(client, workflow=workflow, lora=lora, model=None)
+            wanted |= {"sort": sort.value, "creator": creator}
+            wanted |= {} if promoted is None else {"promoted": str(promoted).lower()}
+            for name, path, given in (
+                ("scene_type_id", "/api/scene-types", scene_type),
+                ("character_id", "/api/characters", character),
+            ):
+                wanted |= {} if given is None else {name: named(client, path, given)["id"]}
+            pages = client.items("/api/test-shots/gallery", limit=min(limit, LARGEST_PAGE), **wanted)
+            items = list(islice(pages, limit))
         if json:
             print(json_module.dumps(items, indent=2))
             return
@@ -127,6 +181,28 @@ def _print_plan(plan: dict[str, Any]) -> None:
         print(f"skipped: character {one['character_id']}, {one['configuration']}: {one['reason']}")
     if plan["batch_id"] is not None:
         print(f"batch {plan['batch_id']}")
+
+
+def _assets(client: Client, **names: str | None) -> dict[str, Any]:
+    """`workflow`, `lora` and `model` by their names, as the API wants their numbers."""
+    given = {kind: name for kind, name in names.items() if name is not None}
+    return {f"{kind}_id": asset_named(client, f"{kind}:{name}")["id"] for kind, name in given.items()}
+
+
+def _otherwise(*, tier: Tier | None, seed: int | None, prompt: str | None, cfg: float | None) -> dict[str, Any]:
+    body: dict[str, Any] = {"parameters": {k: v for k, v in (("prompt", prompt), ("cfg", cfg)) if v is not None}}
+    body |= {} if tier is None else {"tier": tier.value}
+    return body | ({} if seed is None else {"seed": seed})
+
+
+def _rendered(client: Client, shot: dict[str, Any], *, wait: bool) -> None:
+    """Says what became of it. Raises typer.Exit when it was waited for and is not there."""
+    if wait:
+        _follow_shot(client, shot)
+        shot = client.get(f"/api/test-shots/{shot['id']}")
+    print(f"test shot {shot['id']} is {shot['state']} {shot['state_reason']}".rstrip())
+    if wait and shot["state"] != "completed":
+        raise typer.Exit(EXIT_UNFINISHED)
 
 
 def _follow_shot(client: Client, shot: dict[str, Any]) -> None:

@@ -115,25 +115,67 @@ async def test_the_same_batch_sent_at_the_same_time_makes_each_cell_once(
     assert await dispatch.database.fetchval("SELECT count(*) FROM test_shots") == 6
 
 
-async def test_a_batch_that_breaks_off_leaves_nothing_and_is_whole_when_sent_again(
-    batches: tuple[httpx.AsyncClient, Dispatch], monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("write", ["add_batch", "add_scene", "add_shot", "queue_segment", "add_job"])
+@pytest.mark.parametrize("at", [1, 6])
+async def test_a_batch_that_breaks_off_at_any_write_leaves_nothing_and_is_whole_when_sent_again(
+    batches: tuple[httpx.AsyncClient, Dispatch], monkeypatch: pytest.MonkeyPatch, write: str, at: int
 ) -> None:
     client, dispatch = batches
-    add_shot, added = Store.add_shot, 0
+    original, calls = getattr(Store, write), 0
 
-    async def dies_at_the_fourth(self: Store, *args: Any, **kwargs: Any) -> Any:
-        nonlocal added
-        added += 1
-        if added == 4:
+    async def dies(self: Store, *args: Any, **kwargs: Any) -> Any:
+        nonlocal calls
+        calls += 1
+        if calls == at:
             raise RuntimeError("killed")
-        return await add_shot(self, *args, **kwargs)
+        return await original(self, *args, **kwargs)
 
-    monkeypatch.setattr(Store, "add_shot", dies_at_the_fourth)
-    assert (await client.post("/api/test-shots/batch", json=BATCH)).status_code == 500
+    monkeypatch.setattr(Store, write, dies)
+    answer = await client.post("/api/test-shots/batch", json=BATCH)
+    if write == "add_batch" and at > 1:
+        assert answer.status_code == 201, "a batch is written once"
+        return
+    assert answer.status_code == 500
     for table in ("test_shots", "test_shot_batches", "scenes", "generation_jobs"):
         assert await dispatch.database.fetchval(f"SELECT count(*) FROM {table}") == 0
     monkeypatch.undo()
     assert len((await sent(client, BATCH))["cells"]) == 6
+
+
+async def died_while_working(dispatch: Dispatch, fake: FakeRenderServer, *, stage: str) -> None:
+    """A worker took a cell and its process was killed at this stage; its lease has run out since."""
+    assignment = await dispatch.assignments.claim(server=fake.name, ready=["one", "two"])
+    assert assignment is not None
+    if stage != "claimed":
+        attempt = await dispatch.renders.open_attempt(assignment, server=fake.name)
+        if stage != "written down":
+            await fake.submit(prompt_id=str(attempt.prompt_id), graph={})
+        if stage == "acknowledged":
+            await dispatch.renders.submitted(assignment, attempt)
+    await dispatch.database.pool.execute(
+        "UPDATE generation_jobs SET leased_until = now() - interval '1 second' WHERE state = 'leased'"
+    )
+
+
+async def test_a_batch_killed_anywhere_while_it_renders_and_sent_again_has_each_cell_exactly_once(
+    batches: tuple[httpx.AsyncClient, Dispatch], fakes: list[FakeRenderServer]
+) -> None:
+    """After each kill another process takes over, and the person who saw it die sends the batch again."""
+    client, dispatch = batches
+    await sent(client, BATCH)
+    for stage in ("claimed", "written down", "sent", "acknowledged", "sent", "claimed"):
+        await died_while_working(dispatch, fakes[0], stage=stage)
+        dispatch = Dispatch(dispatch.database, dispatch.media, fakes)
+        await dispatch.fleet.check()
+        await dispatch.upkeep.leases()
+        assert (await sent(client, BATCH))["cells"] == []
+        assert await dispatch.workers["one"].step()
+    await dispatch.work()
+    rows = await dispatch.database.fetch("SELECT fingerprint, state FROM test_shots")
+    assert len(rows) == len({row["fingerprint"] for row in rows}) == 6
+    assert {row["state"] for row in rows} == {"completed"}
+    assert await dispatch.database.fetchval("SELECT count(*) FROM segments WHERE state = 'generated'") == 6
+    assert sum(len(fake.submitted) for fake in fakes) == 6, "and nothing was rendered twice"
 
 
 async def test_cells_that_cannot_be_are_skipped_with_the_reason(

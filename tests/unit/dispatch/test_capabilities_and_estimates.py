@@ -73,5 +73,6 @@ def test_one_outlier_does_not_move_an_estimate_and_none_is_made_without_a_sample
 
 def test_the_last_render_ends_when_free_servers_take_the_next_ones() -> None:
     assert makespan([3.0, 1.0, 1.0, 1.0], 2) == pytest.approx(3.0)
+    assert makespan([1.0, 1.0, 3.0], 2) == pytest.approx(4.0), "in their order, not the best one"
     assert makespan([], 2) == 0
     assert makespan([1.0], 0) is None

@@ -11,6 +11,7 @@ import pytest
 from services.studio.cli.app import main
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.shots import COLUMNS
 
 PLAN = {
     "batch_id": 4,
@@ -37,6 +38,7 @@ ENDED = {
     "state": "ended", "done": 1, "total": 1, "reason": "", "running_since": None, "estimated_seconds": None,
     "finish_at": None,
 }  # fmt: skip
+SHOT = dict.fromkeys(COLUMNS, "x")
 LINE = {
     "segments": 4, "render_seconds": 40.25, "queued_seconds": 8, "saved_segments": 9, "saved_render_seconds": 90.5,
 }  # fmt: skip
@@ -50,6 +52,11 @@ ANSWERS: dict[str, Any] = {
     "/api/test-shots/batch": PLAN,
     "/api/test-shots/batches/4": BATCH,
     "/api/scenes/7/test-shot": {"id": 9, "state": "rendering", "state_reason": "", "render_scene_id": 31},
+    "/api/test-shots": {"id": 9, "state": "rendering", "state_reason": "", "render_scene_id": 31},
+    "/api/test-shots/gallery": {"items": [SHOT, SHOT, SHOT], "next_cursor": "more"},
+    "/api/characters/2": {"id": 2},
+    "/api/scene-types/3": {"id": 3},
+    "/api/assets": {"items": [{"id": 4, "kind": "workflow", "name": "walk"}], "next_cursor": None},
     "/api/scenes/31/progress": ENDED | {"outcome": "completed"},
     "/api/test-shots/batches/4/progress": ENDED
     | {"outcome": "completed", "reason": "1 completed, 0 failed, 0 cancelled"},
@@ -71,7 +78,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, str, Any]]:
 
     def answer(request: httpx.Request) -> httpx.Response:
         body = json.loads(request.content) if request.content else None
-        seen.append((request.method, request.url.path, body))
+        seen.append((request.method, request.url.path, body or dict(request.url.params) or body))
         return httpx.Response(200, json=ANSWERS[request.url.path])
 
     class Connected:
@@ -145,3 +152,30 @@ def test_usage_is_told_by_day_and_project_with_what_was_saved(
     assert "2026-03-05" in printed and "40.2" in printed
     assert "saved by regeneration: 9 segments, 90.5 render seconds" in printed
     assert [path for _, path, _ in asked] == ["/api/usage", "/api/projects/3", "/api/usage"]
+
+
+def test_a_shot_is_made_with_other_assets_and_before_there_is_a_scene(asked: list[tuple[str, str, Any]]) -> None:
+    run("test-shot", "make", "7", "--workflow", "walk", "--tier", "draft", "--seed", "5")
+    assert asked[-1][2] == {"workflow_id": 4, "parameters": {}, "tier": "draft", "seed": 5}
+    run("test-shot", "new", "--character", "2", "--scene-type", "3", "--workflow", "walk", "--prompt", "rain")
+    assert asked[-1] == (
+        "POST",
+        "/api/test-shots",
+        {"character_id": 2, "scene_type_id": 3, "workflow_id": 4, "parameters": {"prompt": "rain"}},
+    )
+
+
+def test_the_gallery_is_filtered_and_read_page_by_page(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run(
+        "test-shot", "list", "--sort", "quality", "--scene-type", "3", "--character", "2", "--workflow", "walk",
+        "--creator", "grace", "--not-promoted", "--limit", "4", "--json",
+    )  # fmt: skip
+    assert len(json.loads(capsys.readouterr().out)) == 4
+    first, second = (query for _, path, query in asked if path.endswith("/gallery"))
+    assert first == {
+        "sort": "quality", "scene_type_id": "3", "character_id": "2", "workflow_id": "4", "creator": "grace",
+        "promoted": "false", "limit": "4",
+    }  # fmt: skip
+    assert second == first | {"cursor": "more"}
