@@ -114,10 +114,12 @@ def drifts_of(chain: Sequence[Link], gates: Mapping[str, Gate]) -> dict[str, Dri
 
 def drift_readings(chain: Sequence[Link], gates: Mapping[str, Gate]) -> dict[str, Reading]:
     """What is said of the last link: how far it has moved, and what the chain up to it makes expect."""
-    return {metric: _reading(drift, chain[-1].position) for metric, drift in drifts_of(chain, gates).items()}
+    return {metric: _reading(drift, chain[-1]) for metric, drift in drifts_of(chain, gates).items()}
 
 
-def _reading(drift: Drift, position: int) -> Reading:
+def _reading(drift: Drift, link: Link) -> Reading:
+    """Worst where the clip's own reading is: the least like the source, the furthest from grey, the oddest contrast."""
+    position = link.position
     if position not in drift.values or position == 1:
         reason = "drift is measured against segment 1, and this is it" if position == 1 else drift.missing[position]
         return Reading(metric=drift.metric, not_measurable=reason)
@@ -130,7 +132,16 @@ def _reading(drift: Drift, position: int) -> Reading:
             "crosses_earliest": float(drift.crossing.earliest),
             "crosses_latest": float(drift.crossing.latest),
         }
-    return Reading(metric=drift.metric, value=drift.values[position], details=details, note=drift.outlook)
+    assert link.measurement is not None
+    own = link.measurement.readings[_KINDS[drift.metric].source]
+    return Reading(
+        metric=drift.metric,
+        value=drift.values[position],
+        worst_frame=own.worst_frame,
+        worst_region=own.worst_region,
+        details=details,
+        note=drift.outlook,
+    )
 
 
 def _drift(metric: str, kind: _Kind, chain: Sequence[Link], gate: Gate | None) -> Drift:

@@ -45,7 +45,7 @@ METRICS: Mapping[str, Metric] = {
         Metric(name="identity_similarity", unit="0-1", direction=Direction.HIGHER),
         Metric(name="handover_ssim", unit="SSIM", direction=Direction.HIGHER),
         Metric(name="ssim_to_baseline", unit="SSIM", direction=Direction.HIGHER),
-        Metric(name="colour_cast", unit="CIELAB chroma", direction=Direction.TWO_SIDED),
+        Metric(name="colour_cast", unit="CIELAB chroma at L* 50", direction=Direction.TWO_SIDED),
         Metric(name="drift_colour", unit="CIELAB a, b distance to segment 1", direction=Direction.LOWER),
         Metric(name="drift_contrast", unit="share of segment 1's", direction=Direction.TWO_SIDED),
         Metric(name="drift_identity", unit="likeness less segment 1's", direction=Direction.HIGHER),

@@ -31,7 +31,7 @@ def link(
     position: int, *, colour: tuple[float, float] = (5.0, 5.0), contrast: float = 0.2, identity: float | None = 0.95
 ) -> Link:
     likeness = (
-        Reading(metric="identity_similarity", value=identity)
+        Reading(metric="identity_similarity", value=identity, worst_frame=7, worst_region=(1, 2, 3, 4))
         if identity is not None
         else Reading(metric="identity_similarity", not_measurable="no face")
     )
@@ -240,6 +240,7 @@ class TestReadings:
         assert reading.details["slope_low"] < -0.04 < reading.details["slope_high"]
         assert reading.details["crosses_at"] == 9.0
         assert reading.note is not None and "segment 9" in reading.note
+        assert (reading.worst_frame, reading.worst_region) == (7, (1, 2, 3, 4))
         early = drift_readings(chain[:2], GATES)["drift_identity"]
         assert (early.details, early.note) == ({}, "no slope from 2 segments; 3 are needed")
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 
 import cv2
 import numpy as np
+import onnxruntime
 import pytest
 from skimage.transform import SimilarityTransform
 
@@ -15,7 +16,7 @@ from services.scoring.adapters.backends import BackendUnavailable, identity_back
 from services.scoring.adapters.faces import DETECTOR, OnnxPairBackend, verified
 from services.scoring.adapters.identity import Sighting
 from services.scoring.adapters.insightface_pack import InsightfaceBackend, pack_digest
-from services.scoring.adapters.onnx import fallback
+from services.scoring.adapters.onnx import fallback, wanted_providers
 from services.scoring.domain import (
     BackendChoice,
     Device,
@@ -210,6 +211,18 @@ class TestAlignment:
 
 
 class TestDevices:
+    def test_cuda_is_asked_for_first_without_tf32_and_only_where_it_is_there(
+        self, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        """Played: this machine's onnxruntime is told that it has CUDA."""
+        monkeypatch.setattr(onnxruntime, "preload_dlls", lambda: print("Failed to load libcudart"))
+        assert wanted_providers(Device.CUDA) == wanted_providers(Device.CPU) == [CPU]
+        monkeypatch.setattr(onnxruntime, "get_available_providers", lambda: [CUDA, CPU])
+        assert wanted_providers(Device.CPU) == [CPU]
+        assert wanted_providers(Device.CUDA) == [(CUDA, {"use_tf32": "0"}), CPU]
+        printed = capsys.readouterr()
+        assert (printed.out, printed.err) == ("", "Failed to load libcudart\n")
+
     def test_each_session_must_run_where_it_was_asked_to(self) -> None:
         both = {"detector": [CUDA, CPU], "recogniser": [CUDA, CPU]}
         assert fallback(both, Device.CUDA) is None
@@ -266,10 +279,12 @@ class TestInsightface:
                 )
             )
 
+    @pytest.mark.parametrize("device", list(Device))
     def test_its_faces_are_compared_by_cosine_and_the_licence_is_named(
-        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        """With a stand-in of the package's own shape: it cannot be installed here."""
+        """With a stand-in of the package's own shape: it cannot be installed here. A `ctx_id` below 0 would move its
+        sessions to the processor."""
 
         class Analysis:
             models: ClassVar[dict[str, object]] = {}
@@ -279,7 +294,7 @@ class TestInsightface:
                 assert options["root"] == str(tmp_path) and options["name"] == "buffalo_l"
 
             def prepare(self, **options: object) -> None:
-                assert options["ctx_id"] == -1
+                assert options["ctx_id"] == (0 if device is Device.CUDA else -1)
 
             def get(self, bgr: np.ndarray) -> list[types.SimpleNamespace]:
                 level = float(bgr[0, 0, 0])
@@ -290,7 +305,13 @@ class TestInsightface:
         monkeypatch.setitem(sys.modules, "insightface", types.ModuleType("insightface"))
         monkeypatch.setitem(sys.modules, "insightface.app", application)
         backend = identity_backend(
-            BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256=self.pack(tmp_path))
+            BackendChoice(
+                name="insightface",
+                models=str(tmp_path),
+                pack="buffalo_l",
+                pack_sha256=self.pack(tmp_path),
+                device=device,
+            )
         )
         assert isinstance(backend, InsightfaceBackend)
         assert backend.version.startswith("buffalo_l-")
