@@ -199,7 +199,7 @@ def test_clips_of_every_form_are_scored(place: Place) -> None:
 
 def _is_scored(place: Place, scene: int) -> bool:
     (segment,) = place.scene(scene)["segments"]
-    return segment["gate_verdict"] is not None
+    return segment["gate_verdict"] is not None and segment["quality_score"] is not None
 
 
 def test_an_output_that_is_no_clip_is_rendered_once_and_said_in_words(place: Place) -> None:

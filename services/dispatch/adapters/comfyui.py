@@ -124,8 +124,11 @@ class ComfyUIServer:
         """Safe to call twice: an id that is known there is not sent again. `labels` show up in queue and history.
 
         There is always a client id, of nobody while we do not listen: without one the server leaves the files of
-        cached output nodes out of the history, and sends its progress to everybody.
+        cached output nodes out of the history, and sends its progress to everybody. A node without `inputs` is never
+        sent: the server would accept it, and render nothing more until it is restarted.
         """
+        if bare := [node_id for node_id, node in graph.items() if not isinstance(node.get("inputs"), dict)]:
+            raise PermanentRenderError(f"node {bare[0]} has no inputs", kind="invalid_graph", node=bare[0])
         if not is_new and not isinstance(await self.locate(prompt_id), Absent):
             return
         body: dict[str, Any] = {

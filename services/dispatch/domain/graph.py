@@ -44,8 +44,12 @@ def fill(
     """Set every bound input whose value isn't None, and give every save node a prefix of its own below `file_prefix`.
 
     `inputs`: binding name -> (node id, input name). Values without a binding must be None: raises Unacceptable
-    otherwise, as silence would render something else than what was asked for. The given graph is not changed.
+    otherwise, as silence would render something else than what was asked for; and for a node without `inputs`, which
+    would be the end of the server's executor. The given graph is not changed.
     """
+    for node_id, node in graph.items():
+        if not isinstance(node.get("inputs"), Mapping):
+            raise Unacceptable(f'node {node_id!r} has no inputs; publish the workflow with "inputs": {{}} there')
     filled = {
         node_id: {part: copy.deepcopy(node[part]) for part in KEPT if part in node} for node_id, node in graph.items()
     }

@@ -218,6 +218,17 @@ async def test_a_graph_that_cannot_run_is_refused_with_node_and_reason(server: R
     assert await server.locate(prompt_id) == Absent()
 
 
+async def test_a_node_without_inputs_is_never_sent(server: RenderServer) -> None:
+    """It would kill the server's executor, beside a graph that is sound."""
+    prompt_id, graph = new_id(), await plain_graph(server)
+    graph["77"] = {"class_type": "LoadImage"}
+    with pytest.raises(PermanentRenderError) as refusal:
+        await server.submit(prompt_id=prompt_id, graph=graph)
+    assert (refusal.value.kind, refusal.value.node) == ("invalid_graph", "77")
+    assert await server.locate(prompt_id) == Absent()
+    assert (await rendered(server, await plain_graph(server))).files["20"]
+
+
 async def test_an_unknown_node_class_is_refused_by_name(server: RenderServer) -> None:
     graph = {**await plain_graph(server), "50": {"class_type": "NoSuchNode", "inputs": {}}}
     with pytest.raises(PermanentRenderError, match="NoSuchNode"):
@@ -507,7 +518,7 @@ async def test_a_dead_executor_shows_as_a_prompt_that_cannot_be_stopped(standin:
     server = ComfyUIServer(name="standin", url=standin.url, cancel_s=0.5)
     prompt_id, graph = new_id(), await plain_graph(server)
     graph["77"] = {"class_type": "LoadImage"}
-    await server.submit(prompt_id=prompt_id, graph=graph)
+    standin.request("POST", "/prompt", {"prompt": graph, "prompt_id": prompt_id})
     await until(server, prompt_id, Running)
     with pytest.raises(ServerStuck, match=prompt_id):
         await server.cancel(prompt_id)

@@ -76,3 +76,8 @@ def test_a_number_is_known_where_it_is_given_or_held_by_a_node_of_its_own(given:
 @pytest.mark.parametrize("inputs", [{}, {"fps": "12"}, {"fps": True}, {"fps": ["99", 0]}, {"fps": []}])
 def test_what_is_no_number_is_not_known(inputs: dict[str, Any]) -> None:
     assert number_at({"20": {"class_type": "SaveVideo", "inputs": inputs}}, "20", "fps") is None
+
+
+def test_a_node_without_inputs_is_refused_before_anything_is_sent() -> None:
+    with pytest.raises(Unacceptable, match="'99' has no inputs"):
+        fill(GRAPH | {"99": {"class_type": "X"}}, inputs=INPUTS, values={}, video_output="20", file_prefix="p")
