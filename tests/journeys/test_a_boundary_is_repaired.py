@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.stack import LocalStack
-from tests.support.playing import SMALL, Json, Player
+from tests.support.playing import SMALL, Json, Player, rushes
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +105,18 @@ def test_the_repair_that_was_asked_for_is_scored_becomes_current_and_can_be_undo
     assert [segment["clip"] for segment in current(player, scene)] == [segment["clip"] for segment in before]
     again = boundaries(player, before[1]["id"])
     assert again["after"]["verdict"] == "red"
+
+
+def test_the_command_line_shows_a_boundary_and_why_a_repair_is_refused(
+    stack: LocalStack, player: Player, scene: int
+) -> None:
+    segment = str(current(player, scene)[1]["id"])
+    shown = rushes(stack, "segment", "boundary", segment, "--wait")
+    assert shown.returncode == 0, shown.stderr
+    assert "before: green" in shown.stdout and "after: red" in shown.stdout
+    refused = rushes(stack, "segment", "smooth", segment, "--position", "before", "--method", "blend", "--wait")
+    assert refused.returncode == 1, refused.stderr
+    assert "is rejected" in refused.stdout and "nothing to repair" in refused.stdout
 
 
 def test_a_boundary_is_accepted_as_it_is(player: Player, scene: int) -> None:

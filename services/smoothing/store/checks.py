@@ -122,7 +122,16 @@ class CheckStore(BaseStore):
         )
 
     async def count_open(self) -> int:
+        """Pairs that will be measured; those that no longer meet anywhere will not, unless they meet again."""
         count: int = await self._database.fetchval(
-            "SELECT count(*) FROM boundary_checks WHERE state IN ('waiting', 'measuring')"
+            """
+            SELECT count(*) FROM boundary_checks AS open
+            WHERE state IN ('waiting', 'measuring') AND EXISTS (
+                SELECT FROM seams
+                JOIN positions AS previous ON previous.segment_id = seams.previous_segment_id
+                JOIN positions AS following ON following.segment_id = seams.next_segment_id
+                WHERE seams.check_id = open.id
+            )
+            """
         )
         return count

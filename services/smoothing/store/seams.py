@@ -84,7 +84,10 @@ class SeamStore(BaseStore):
                    EXISTS (SELECT FROM positions AS p WHERE p.segment_id = seam.previous_segment_id)
                    AND EXISTS (SELECT FROM positions AS p WHERE p.segment_id = seam.next_segment_id) AS is_current,
                    c.state, c.seam, c.not_measurable, c.measured_at,
-                   (SELECT count(*) FROM boundary_checks AS o
+                   (SELECT count(DISTINCT o.id) FROM boundary_checks AS o
+                    JOIN seams AS other ON other.check_id = o.id
+                    JOIN positions AS a ON a.segment_id = other.previous_segment_id
+                    JOIN positions AS b ON b.segment_id = other.next_segment_id
                     WHERE o.state IN ('waiting', 'measuring') AND o.id < c.id) AS ahead
             FROM seams AS seam
             JOIN boundary_checks AS c ON c.id = seam.check_id

@@ -1,6 +1,7 @@
 """From segment.activated to boundary.checked: once per pair of clips, for the scene as it is, whatever comes when."""
 
 import asyncio
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -78,6 +79,17 @@ async def test_versions_that_meet_again_are_said_again_and_not_measured_again(
     [again] = await smoothing.said()
     assert again.sequence == 2
     assert len(pool.asked) == asked + 1
+
+
+async def test_pairs_that_meet_no_more_are_not_waited_for(smoothing: Smoothing, pool: PlayedPool) -> None:
+    await smoothing.segment(position=1, sequence=1)
+    for version in (1, 2, 3):
+        last = await smoothing.segment(position=2, version=version, sequence=1 + version)
+    found = (await smoothing.reads.boundaries(domain.SegmentId(last.segment_id))).before
+    assert found is not None and found.meeting is not None
+    assert (found.meeting.check.ahead, await smoothing.checks.count_open()) == (0, 1)
+    await smoothing.work()
+    assert (len(pool.asked), await smoothing.checks.count_open()) == (1, 0)
 
 
 async def test_the_same_two_clips_are_measured_once_in_two_scenes(smoothing: Smoothing, pool: PlayedPool) -> None:
@@ -179,11 +191,12 @@ class TestAChainThatStartsOver:
 
 
 async def test_neighbours_that_become_current_at_the_same_moment_meet(smoothing: Smoothing) -> None:
-    segments = [await smoothing.segment(position=p) for p in (1, 2, 3)]
+    segments = [await smoothing.segment(position=p, segment_count=8) for p in range(1, 9)]
+    await asyncio.gather(*(smoothing.database.fetchval("SELECT 1") for _ in segments))  # a connection for each
     await asyncio.gather(*(smoothing.deliver(activated(segment, n)) for n, segment in enumerate(segments, 1)))
     await smoothing.work()
-    one, two, three = (segment.segment_id for segment in segments)
-    assert sorted(await checked(smoothing)) == [(one, two), (two, three)]
+    ids = [segment.segment_id for segment in segments]
+    assert sorted(await checked(smoothing)) == list(pairwise(ids))
 
 
 async def test_a_clip_that_is_not_stored_is_not_measurable_with_the_reason(
@@ -247,6 +260,8 @@ async def test_a_worker_that_was_killed_loses_its_lease_and_its_late_answer(
     await smoothing.work()
     [said] = await smoothing.said()
     assert isinstance(said, BoundaryChecked) and said.verdict == "green"
+    kept = (await smoothing.reads.boundaries(domain.SegmentId(said.next.segment_id))).before
+    assert kept is not None and kept.meeting is not None and kept.meeting.check.seam == GREEN
 
 
 async def test_many_lost_leases_end_in_an_answer_too(smoothing: Smoothing, pool: PlayedPool) -> None:

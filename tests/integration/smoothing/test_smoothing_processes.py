@@ -9,10 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from services.smoothing.domain import DEFAULT_THRESHOLDS, Method
 from services.smoothing.workers.checking import check
-from services.smoothing.workers.messages import Checked, CheckRequest
-from services.smoothing.workers.pool import check_pool
+from services.smoothing.workers.messages import Checked, CheckRequest, RepairRequest
+from services.smoothing.workers.pool import check_pool, repair_pool
 from shared.processes import BrokeOffError, LinePool, LineProcess
+from shared.video.decode import examine
 from tests.support.clips import camera, clip, photograph
 
 GIB = 1024**3
@@ -45,6 +47,45 @@ async def test_what_is_wrong_with_the_clips_is_an_answer_and_the_process_goes_on
     assert (await pool.ask(CheckRequest(previous=good, next=empty))).found == "the file is empty (0 bytes)"
     found = (await pool.ask(CheckRequest(previous=good, next=faster))).found
     assert found == "the clips run at 16 and 24 frames per second"
+
+
+async def test_a_repair_tells_what_it_made_or_why_it_made_nothing(tmp_path: Path) -> None:
+    previous = clip(tmp_path / "a.mp4", camera(photograph("astronaut")))
+    smaller = clip(tmp_path / "b.mp4", camera(photograph("astronaut"), size=(128, 128)))
+    empty = tmp_path / "c.mp4"
+    empty.touch()
+    pool = repair_pool(size=1, deadline_seconds=60, memory_limit_bytes=4 * GIB)
+    try:
+        found = [await pool.ask(wish(previous, other, tmp_path / "out")) for other in (smaller, empty, previous)]
+    finally:
+        await pool.stop()
+    assert [answer.reasons[0] for answer in found[:2]] == [
+        "clips of different sizes can be checked, but not smoothed",
+        "the file is empty (0 bytes)",
+    ]
+    assert [answer.files for answer in found[:2]] == [(), ()]
+    # The same clip twice is cut where its frames meet again.
+    earlier, later = found[2].files
+    assert found[2].before is not None and found[2].after is not None
+    assert found[2].after.worst_visibility < found[2].before.worst_visibility
+    assert (earlier.side, later.side) == ("previous", "next")
+    assert (earlier.frames + earlier.dropped_at_end, later.frames + later.dropped_at_start) == (16, 16)
+    for file in (earlier, later):
+        whole = examine(file.path)
+        assert (whole.frame_digest, whole.last_frame_png) == (file.frame_digest, file.last_frame.read_bytes())
+    kept = {path for file in (earlier, later) for path in (file.path, file.last_frame)}
+    assert set(tmp_path.glob("out/*")) == kept, "what is refused is not kept"
+
+
+def wish(previous: Path, following: Path, out: Path) -> RepairRequest:
+    return RepairRequest(
+        previous=previous,
+        next=following,
+        method=Method.RE_EXTRACTION,
+        frames=None,
+        limits=DEFAULT_THRESHOLDS,
+        out=out,
+    )
 
 
 async def test_a_process_that_dies_or_hangs_costs_one_request(tmp_path: Path) -> None:
