@@ -1,9 +1,12 @@
-"""How fast the numbers come: the SSIM kernel against scikit-image, and `score` against its plain implementation.
+"""How fast the numbers come: the SSIM kernel against scikit-image, and `score` against FFmpeg and its plain self.
 
-    python -m bench.measurement_speed
+    python -m bench measurement_speed
 
-One core, 832x480, ratios in one run, in-process after a warm-up; the least of several times. The plain implementation
-is scikit-image's SSIM and Farneback flow at 416x240, frame by frame; FFmpeg's ssim filter reads the same clip twice.
+One core, 832x480, in one process after a warm-up. What is compared takes turns, so that a busy machine slows both, and
+the ratio is that of the medians. FFmpeg's ssim filter reads the same clip twice, on one thread. The plain
+implementation is `tests/support/plain_scores.py`, which the tests use as oracle: every metric of single frames with
+NumPy, SciPy and scikit-image, and warping error, motion and frame differences with Farneback's flow at 416x240 there
+and back; it leaves out jumps, flicker, freezes and cuts, which are cheap.
 """
 
 import json
@@ -13,6 +16,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
+from statistics import median
 
 import av
 import cv2
@@ -22,41 +26,37 @@ from skimage.metrics import structural_similarity
 from services.scoring.adapters.identity import FaceRegionBackend
 from services.scoring.domain import Expectation
 from services.scoring.kernels.luma import luma
-from services.scoring.kernels.sharpness import sharpness
 from services.scoring.kernels.ssim import gaussian_ssim_map, ssim
 from services.scoring.workers.measurement import MeasurementRequest, measure
-from shared.video.decode import iter_frames
+from shared.vision.ssim import ssim as shared_ssim
+from tests.support import plain_scores
 from tests.support.clips import camera, clip, photograph
 
 RESULTS = Path(__file__).parent / "results"
 SIZE, FRAMES = (832, 480), 81
+ROUNDS = 7
 
 
-def least(work: Callable[[], object], *, times: int) -> float:
-    """Seconds of the fastest of some runs, after one that warms up."""
+def timed(work: Callable[[], object]) -> float:
+    started = time.perf_counter()
     work()
-    found = []
-    for _ in range(times):
-        started = time.perf_counter()
+    return time.perf_counter() - started
+
+
+def in_turns(rounds: int, **works: Callable[[], object]) -> dict[str, float]:
+    """Median seconds of each, after one run that warms up."""
+    for work in works.values():
         work()
-        found.append(time.perf_counter() - started)
-    return min(found)
+    found: dict[str, list[float]] = {name: [] for name in works}
+    for _ in range(rounds):
+        for name, work in works.items():
+            found[name].append(timed(work))
+    return {name: median(times) for name, times in found.items()}
 
 
-def plain(path: Path, baseline: Path) -> tuple[float, float]:
-    """Means of SSIM against the baseline and of the flow's length, without any of our kernels but sharpness."""
-    scores, lengths = [], []
-    previous: np.ndarray | None = None
-    for frame, other in zip(iter_frames(path), iter_frames(baseline), strict=True):
-        grey = luma(rgb=frame.rgb)
-        scores.append(structural_similarity(luma(rgb=other.rgb), grey))
-        small = cv2.resize(grey, (416, 240), interpolation=cv2.INTER_AREA)
-        sharpness(luma=grey)
-        if previous is not None:
-            flow = cv2.calcOpticalFlowFarneback(previous, small, np.zeros((0,)), 0.5, 3, 15, 3, 5, 1.1, 0)
-            lengths.append(float(np.hypot(flow[..., 0], flow[..., 1]).mean()))
-        previous = small
-    return float(np.mean(scores)), float(np.mean(lengths))
+def plain(path: Path) -> None:
+    plain_scores.clip_look(path)
+    plain_scores.clip_time(path)
 
 
 def ffmpeg_ssim(path: Path) -> None:
@@ -81,18 +81,23 @@ def kernels() -> dict[str, float]:
     one = cv2.resize(luma(rgb=photograph("astronaut")), SIZE, interpolation=cv2.INTER_CUBIC)
     noise = np.random.default_rng(0).normal(0, 9, one.shape)
     two = np.clip(one + noise, 0, 255).astype(np.uint8)
-    ours = least(lambda: ssim(first=one, second=two), times=40)
-    theirs = least(lambda: structural_similarity(one, two), times=8)
-    gaussian = least(lambda: gaussian_ssim_map(first=one, second=two), times=8)
     options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
-    gaussian_theirs = least(lambda: structural_similarity(one, two, **options), times=4)
+    found = in_turns(
+        9,
+        ssim=lambda: ssim(first=one, second=two),
+        ssim_without_compiler=lambda: shared_ssim(first=one, second=two),
+        scikit_image_ssim=lambda: structural_similarity(one, two),
+        gaussian_ssim=lambda: gaussian_ssim_map(first=one, second=two),
+        scikit_image_gaussian_ssim=lambda: structural_similarity(one, two, **options),
+    )
+    wanted = structural_similarity(one, two)
     return {
-        "ssim_ms": ours * 1e3,
-        "scikit_image_ssim_ms": theirs * 1e3,
-        "ssim_times_as_fast": theirs / ours,
-        "ssim_difference": abs(ssim(first=one, second=two) - structural_similarity(one, two)),
-        "gaussian_ssim_ms": gaussian * 1e3,
-        "gaussian_ssim_times_as_fast": gaussian_theirs / gaussian,
+        **{f"{name}_ms": seconds * 1e3 for name, seconds in found.items()},
+        "ssim_times_as_fast": found["scikit_image_ssim"] / found["ssim"],
+        "ssim_without_compiler_times_as_fast": found["scikit_image_ssim"] / found["ssim_without_compiler"],
+        "gaussian_ssim_times_as_fast": found["scikit_image_gaussian_ssim"] / found["gaussian_ssim"],
+        "ssim_difference": abs(ssim(first=one, second=two) - wanted),
+        "ssim_without_compiler_difference": abs(shared_ssim(first=one, second=two) - wanted),
     }
 
 
@@ -102,17 +107,20 @@ def scoring(folder: Path) -> dict[str, float]:
     alone = MeasurementRequest(clip=path, expected=expected)
     against = MeasurementRequest(clip=path, expected=expected, baseline_clip=path)
     backend = FaceRegionBackend()
-    score = least(lambda: measure(alone, identity=backend), times=3)
-    compared = least(lambda: measure(against, identity=backend), times=3)
-    filter_ = least(lambda: ffmpeg_ssim(path), times=3)
-    oracle = least(lambda: plain(path, path), times=1)
+    found = in_turns(
+        ROUNDS,
+        score=lambda: measure(alone, identity=backend),
+        ffmpeg_ssim=lambda: ffmpeg_ssim(path),
+        score_with_baseline=lambda: measure(against, identity=backend),
+    )
+    oracle = timed(lambda: plain(path))
+    beside = median(timed(lambda: measure(alone, identity=backend)) for _ in range(3))
     return {
-        "score_seconds": score,
-        "score_with_baseline_seconds": compared,
-        "ffmpeg_ssim_seconds": filter_,
+        **{f"{name}_seconds": seconds for name, seconds in found.items()},
         "plain_seconds": oracle,
-        "score_over_ffmpeg_ssim": score / filter_,
-        "score_with_baseline_times_as_fast_as_plain": oracle / compared,
+        "score_over_ffmpeg_ssim": found["score"] / found["ffmpeg_ssim"],
+        "score_with_baseline_over_ffmpeg_ssim": found["score_with_baseline"] / found["ffmpeg_ssim"],
+        "score_times_as_fast_as_plain": oracle / beside,
     }
 
 
@@ -123,7 +131,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         found = {**kernels(), **scoring(Path(folder))}
     lines = ["# Speed of measuring", "", f"{SIZE[0]}x{SIZE[1]}, {FRAMES} frames, one core, {platform.machine()}."]
-    lines += ["Made by `python -m bench.measurement_speed`.", "", "| what | value |", "|---|---|"]
+    lines += ["Made by `python -m bench measurement_speed`.", "", "| what | value |", "|---|---|"]
     lines += [f"| {name.replace('_', ' ')} | {value:.4g} |" for name, value in found.items()]
     RESULTS.mkdir(exist_ok=True)
     (RESULTS / "measurement_speed.json").write_text(json.dumps(found, indent=2) + "\n")

@@ -1,14 +1,18 @@
-"""What is measured of a single frame, written once more as its formula reads: NumPy, SciPy and scikit-image, frame by
-frame in floating point, without grids, integers or compiled loops. Tests compare with it, and the benchmark's ratio."""
+"""What `score` measures, written once more as its formulas read: NumPy, SciPy, scikit-image and Farneback's flow, frame
+by frame in floating point, without compiled loops. Tests compare with it, and the benchmark of the speed divides by
+it."""
 
+import itertools
 from collections.abc import Mapping
+from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import convolve, gaussian_filter
+from scipy.ndimage import convolve, gaussian_filter, map_coordinates
 from skimage.transform import resize_local_mean
 
-from shared.video.planes import Planes
+from shared.video.planes import Planes, iter_stored
 
 Floats = NDArray[np.float64]
 
@@ -59,7 +63,10 @@ def sharpness(grey: NDArray[np.uint8], side: int = 256) -> float:
     """Ratio of the gradients of two Gaussian scales where the coarse one is strongest, at one common size."""
     scale = side / np.sqrt(grey.size)
     size = (round(grey.shape[0] * scale), round(grey.shape[1] * scale))
-    picture = np.rint(resize_local_mean(grey, size, preserve_range=True)) if scale < 1 else grey.astype(np.float64)
+    if scale < 1:
+        picture = np.rint(resize_local_mean(grey, size, preserve_range=True))
+    else:
+        picture = cv2.resize(grey, size[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float64)
     fine, coarse = (
         np.hypot(*np.gradient(gaussian_filter(picture, sigma, mode="mirror", truncate=4)))[1:-1, 1:-1]
         for sigma in (1.0, 2.5)
@@ -105,3 +112,60 @@ def look(rgb: NDArray[np.uint8], grey: NDArray[np.uint8]) -> Mapping[str, float]
         "blockiness": blockiness(grey),
         "noise": noise(grey),
     }
+
+
+def clip_look(path: Path) -> Mapping[str, float]:
+    """Every metric of single frames, of a clip: the mean over its frames."""
+    found = [look(frame.rgb(), grey_of(frame.planes)) for frame in iter_stored(path)]
+    return {metric: float(np.mean([each[metric] for each in found])) for metric in found[0]}
+
+
+def grey_of(stored: Planes) -> NDArray[np.uint8]:
+    top = (1 << stored.bits) - 1
+    step = (top + 1) / 256
+    levels = (stored.y - 16.0 * step) / (219 * step) if stored.limited else stored.y / top
+    return np.floor(np.clip(levels, 0, 1) * 255 + 0.5).astype(np.uint8)
+
+
+FLOW_SIZE = (416, 240)
+
+
+def flow(after: NDArray[np.uint8], before: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Farneback's, backward: where each pixel of `after` was."""
+    field = cv2.calcOpticalFlowFarneback(after, before, np.zeros((0,)), 0.5, 3, 15, 3, 5, 1.1, 0)
+    return np.asarray(field, dtype=np.float32)
+
+
+def moved(picture: Floats, field: NDArray[np.float32]) -> Floats:
+    height, width = field.shape[:2]
+    y, x = np.mgrid[:height, :width].astype(np.float64)
+    return np.asarray(map_coordinates(picture, [y + field[..., 1], x + field[..., 0]], order=1, mode="nearest"))
+
+
+def warping_error(before: NDArray[np.uint8], after: NDArray[np.uint8]) -> tuple[float, float]:
+    """Lai et al. 2018 with the occlusion rules of Ruder et al. 2016; and the mean length of the flow in pixels."""
+    there, back = flow(after, before), flow(before, after)
+    height, width = after.shape
+    y, x = np.mgrid[:height, :width]
+    to_x, to_y = x + there[..., 0], y + there[..., 1]
+    returned = np.stack([moved(back[..., k].astype(np.float64), there) for k in range(2)], axis=2)
+    lengths = (there**2).sum(axis=2)
+    meets = ((there + returned) ** 2).sum(axis=2) <= 0.01 * (lengths + (returned**2).sum(axis=2)) + 0.5
+    edges = sum((np.gradient(there[..., k], axis=axis) ** 2) for k in range(2) for axis in range(2))
+    seen = meets & (edges <= 0.01 * lengths + 0.002) & (to_x >= 0) & (to_y >= 0) & (to_x < width) & (to_y < height)
+    difference = (after - moved(before.astype(np.float64), there)) / 255
+    return float(np.mean(difference[seen] ** 2)) if seen.any() else 0.0, float(np.sqrt(lengths).mean())
+
+
+def clip_time(path: Path) -> Mapping[str, float]:
+    """Motion, warping error and frame differences of a clip: what the metrics of time are made of."""
+    found = []
+    for one, two in itertools.pairwise(iter_stored(path)):
+        before, after = (
+            cv2.resize(grey_of(each.planes), FLOW_SIZE, interpolation=cv2.INTER_AREA) for each in (one, two)
+        )
+        change = np.abs(two.rgb().astype(np.float64) - one.rgb()).mean()
+        error, length = warping_error(before, after)
+        found.append((error, length / np.hypot(*FLOW_SIZE), (255 - change) / 255))
+    means = np.mean(found, axis=0)
+    return {"warping_error": float(means[0]), "motion": float(means[1]), "temporal_flicker": float(means[2])}

@@ -21,7 +21,10 @@ FIELDS: Mapping[str, str] = {
     "note": "one line for people",
     "outcomes": "score: each gate with its verdict, the limit that was crossed, and a sentence",
     "series": "with --series: [frame, value] for every frame",
-    **{f"metrics.{name}": f"score: {metric.unit}; better: {metric.direction}" for name, metric in METRICS.items()},
+    **{
+        f"metrics.{name}": f"score: {metric.unit}; {metric.range}; better: {metric.direction}"
+        for name, metric in METRICS.items()
+    },
     "frames": "compare: frames compared",
     "left_out": "compare: frames of the longer clip that had no partner; 0 without --align start",
     "resized": "compare: true if the clip was resized to the reference",

@@ -16,39 +16,57 @@ class Direction(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Metric:
-    """What a number means. `unit` is for people; `share` and `ratio` are in [0, 1]."""
+    """What a number means. `unit` is for people; values lie from `lowest` to `highest` (None: nothing bounds them)."""
 
     name: str
     unit: str
     direction: Direction
+    lowest: float
+    highest: float | None
+
+    @property
+    def range(self) -> str:
+        return f"{self.lowest:g} upwards" if self.highest is None else f"{self.lowest:g} to {self.highest:g}"
+
+
+def _higher(name: str, unit: str, lowest: float, highest: float | None) -> Metric:
+    return Metric(name=name, unit=unit, direction=Direction.HIGHER, lowest=lowest, highest=highest)
+
+
+def _lower(name: str, unit: str, lowest: float, highest: float | None) -> Metric:
+    return Metric(name=name, unit=unit, direction=Direction.LOWER, lowest=lowest, highest=highest)
+
+
+def _two_sided(name: str, unit: str, lowest: float, highest: float | None) -> Metric:
+    return Metric(name=name, unit=unit, direction=Direction.TWO_SIDED, lowest=lowest, highest=highest)
 
 
 METRICS: Mapping[str, Metric] = {
     metric.name: metric
     for metric in (
-        Metric(name="matches_request", unit="yes/no", direction=Direction.HIGHER),
-        Metric(name="sharpness", unit="0-1", direction=Direction.HIGHER),
-        Metric(name="exposure", unit="mean luma 0-1", direction=Direction.TWO_SIDED),
-        Metric(name="clipping", unit="share of pixels", direction=Direction.LOWER),
-        Metric(name="contrast", unit="RMS of luma 0-0.5", direction=Direction.TWO_SIDED),
-        Metric(name="colourfulness", unit="Hasler-Suesstrunk M3", direction=Direction.TWO_SIDED),
-        Metric(name="blockiness", unit="excess of steps at 8x8 blocks", direction=Direction.LOWER),
-        Metric(name="noise", unit="share of luma range", direction=Direction.LOWER),
-        Metric(name="motion", unit="frame diagonals/s", direction=Direction.TWO_SIDED),
-        Metric(name="motion_jump", unit="frame diagonals", direction=Direction.LOWER),
-        Metric(name="warping_error", unit="squared share of luma range", direction=Direction.LOWER),
-        Metric(name="flicker", unit="share of luma range", direction=Direction.LOWER),
-        Metric(name="temporal_flicker", unit="0-1", direction=Direction.HIGHER),
-        Metric(name="frozen_frames", unit="share of frames", direction=Direction.LOWER),
-        Metric(name="black_frames", unit="share of frames", direction=Direction.LOWER),
-        Metric(name="cuts", unit="cuts", direction=Direction.LOWER),
-        Metric(name="identity_similarity", unit="0-1", direction=Direction.HIGHER),
-        Metric(name="handover_ssim", unit="SSIM", direction=Direction.HIGHER),
-        Metric(name="ssim_to_baseline", unit="SSIM", direction=Direction.HIGHER),
-        Metric(name="colour_cast", unit="CIELAB chroma at L* 50", direction=Direction.TWO_SIDED),
-        Metric(name="drift_colour", unit="CIELAB a, b distance to segment 1", direction=Direction.LOWER),
-        Metric(name="drift_contrast", unit="share of segment 1's", direction=Direction.TWO_SIDED),
-        Metric(name="drift_identity", unit="likeness less segment 1's", direction=Direction.HIGHER),
+        _higher("matches_request", "yes/no", 0, 1),
+        _higher("sharpness", "0-1", 0, 1),
+        _two_sided("exposure", "mean luma, share of range", 0, 1),
+        _lower("clipping", "share of pixels", 0, 1),
+        _two_sided("contrast", "RMS, share of luma range", 0, 0.5),
+        _two_sided("colourfulness", "Hasler-Suesstrunk M3", 0, None),
+        _lower("blockiness", "excess of steps at 8x8 blocks", 0, None),
+        _lower("noise", "share of luma range", 0, None),
+        _two_sided("motion", "frame diagonals/s", 0, None),
+        _lower("motion_jump", "frame diagonals", 0, None),
+        _lower("warping_error", "squared share of luma range", 0, 1),
+        _lower("flicker", "share of luma range", 0, 1),
+        _higher("temporal_flicker", "0-1", 0, 1),
+        _lower("frozen_frames", "share of frames", 0, 1),
+        _lower("black_frames", "share of frames", 0, 1),
+        _lower("cuts", "cuts", 0, None),
+        _higher("identity_similarity", "0-1", -1, 1),
+        _higher("handover_ssim", "SSIM", -1, 1),
+        _higher("ssim_to_baseline", "SSIM", -1, 1),
+        _two_sided("colour_cast", "CIELAB chroma at L* 50", 0, None),
+        _lower("drift_colour", "CIELAB a, b distance to segment 1", 0, None),
+        _two_sided("drift_contrast", "share of segment 1's", -1, None),
+        _higher("drift_identity", "likeness less segment 1's", -2, 2),
     )
 }
 

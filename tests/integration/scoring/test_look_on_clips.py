@@ -12,10 +12,11 @@ import numpy as np
 import pytest
 
 from services.scoring.adapters.identity import FaceRegionBackend
-from services.scoring.domain import DEFAULT_GATES, Expectation, Reading, Verdict, judge
+from services.scoring.domain import DEFAULT_GATES, METRICS, Expectation, Reading, Verdict, judge
 from services.scoring.workers.measurement import MeasurementRequest, measure
 from shared.video.encode import encode_h264
 from shared.video.planes import iter_planes
+from tests.support import plain_scores
 from tests.support.clips import Rgb, camera, lossless, photograph
 
 PHOTOGRAPHS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -84,6 +85,24 @@ def test_good_clips_pass_every_gate_of_how_they_look(name: str, tmp_path: Path) 
     assert {outcomes[metric].verdict for metric in looks} == {Verdict.PASS}, outcomes
 
 
+@pytest.mark.parametrize("size", [(416, 240), (333, 187)])
+def test_a_clips_numbers_are_those_of_the_plain_formulas(size: tuple[int, int], tmp_path: Path) -> None:
+    """The whole way through a decoder; both shrink before sharpness and colour, and round on the way."""
+    clip = lossless(tmp_path / "clip.mkv", frames("coffee", size, 3), "yuv420p")
+    found, wanted = readings(clip), plain_scores.clip_look(clip)
+    for metric, value in wanted.items():
+        tolerance = {"sharpness": 3e-3, "colourfulness": 1.0}.get(metric, 1e-9)
+        assert found[metric].value == pytest.approx(value, abs=tolerance), metric
+
+
+def test_what_moves_measures_alike_with_another_flow_at_another_size(tmp_path: Path) -> None:
+    clip = encoded(tmp_path / "clip.mp4", camera(photograph("coffee"), frames=8, size=SIZE, zoom=0.1, pan=0.1))
+    found, wanted = readings(clip), plain_scores.clip_time(clip)
+    assert found["motion"].value == pytest.approx(wanted["motion"] * 16, rel=0.25)
+    assert found["warping_error"].value is not None
+    assert max(found["warping_error"].value, wanted["warping_error"]) < 2e-3
+
+
 def jpeg(picture: Rgb, quality: int) -> Rgb:
     packed = cv2.imencode(".jpg", picture[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1]
     return np.asarray(cv2.imdecode(packed, cv2.IMREAD_COLOR)[..., ::-1], dtype=np.uint8)
@@ -115,6 +134,16 @@ def test_what_anyone_would_send_back_does_not_pass_its_gate(defect: str, name: s
     found = measure(MeasurementRequest(clip=clip, expected=Expectation()), identity=BACKEND)
     outcomes = {each.metric: each.verdict for each in judge(found, DEFAULT_GATES).outcomes}
     assert outcomes[metric] in (Verdict.WARN, Verdict.FAIL), found.readings[metric]
+
+
+@pytest.mark.parametrize("defect", BROKEN)
+def test_every_number_lies_in_the_range_that_is_told_of_it(defect: str, tmp_path: Path) -> None:
+    clip = encoded(tmp_path / "broken.mp4", BROKEN[defect][1](frames("chelsea")))
+    for name, reading in readings(clip).items():
+        metric = METRICS[name]
+        for number in (reading.value, reading.worst_value):
+            if number is not None:
+                assert metric.lowest <= number <= (np.inf if metric.highest is None else metric.highest), name
 
 
 SPOT = (slice(150, 180), slice(312, 364))
