@@ -86,20 +86,21 @@ class RenderOperations:
 
     async def open_attempt(self, assignment: Assignment, *, server: str) -> Attempt:
         """Write the next prompt down before it is sent, so that no crash forgets it."""
-        async with self._store.transaction(assignment.cause()) as tx:
-            job = await self._leased(tx, assignment)
-            earlier = await self._store.attempts_in(tx, job.id) if job.attempt else []
-            repeat = is_repeat(earlier)
-            number = job.attempt + 1
-            attempt = await self._store.add_attempt(
-                tx,
-                job_id=job.id,
-                attempt=number,
-                prompt_id=prompt_id_of(job.uid, number),
-                server=server,
-                prefix=file_prefix_of(job.uid, number),
-                repeat=repeat,
-            )
+        job = assignment.job
+        assert job.lease_token is not None
+        repeat = is_repeat(await self._store.attempts_of(job.id)) if assignment.attempts else False
+        number = job.attempt + 1
+        attempt = await self._store.add_attempt(
+            job_id=job.id,
+            token=job.lease_token,
+            attempt=number,
+            prompt_id=prompt_id_of(job.uid, number),
+            server=server,
+            prefix=file_prefix_of(job.uid, number),
+            repeat=repeat,
+        )
+        if attempt is None:
+            raise LeaseLost(f"job {job.id} was cancelled, deleted or taken over")
         if repeat:
             REPEATED_RENDERS.inc()
         return attempt

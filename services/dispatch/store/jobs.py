@@ -251,35 +251,31 @@ class JobStore(BaseStore):
         )
         return [_attempt(row) for row in rows]
 
-    async def attempts_in(self, tx: Transaction, job_id: int) -> list[Attempt]:
-        rows = await tx.connection.fetch("SELECT * FROM generation_attempts WHERE job_id = $1 ORDER BY attempt", job_id)
-        return [_attempt(row) for row in rows]
-
     async def add_attempt(
-        self, tx: Transaction, *, job_id: int, attempt: int, prompt_id: UUID, server: str, prefix: str, repeat: bool
-    ) -> Attempt:
-        await tx.connection.execute(
+        self, *, job_id: int, token: UUID, attempt: int, prompt_id: UUID, server: str, prefix: str, repeat: bool
+    ) -> Attempt | None:
+        """None when the job is not held under this token any more.
+
+        A transaction of its own, of one statement: a free server waits for it.
+        """
+        row = await self._database.fetchrow(
             """
-            UPDATE generation_jobs
-            SET attempt = $2, server = $3, repeated_renders = repeated_renders + $4::int WHERE id = $1
-            """,
-            job_id,
-            attempt,
-            server,
-            int(repeat),
-        )
-        row = await tx.connection.fetchrow(
-            """
+            WITH held AS (
+                UPDATE generation_jobs
+                SET attempt = $3, server = $5, repeated_renders = repeated_renders + $7::int
+                WHERE id = $1 AND lease_token = $2 AND state = 'leased' RETURNING id)
             INSERT INTO generation_attempts (job_id, attempt, prompt_id, server, file_prefix)
-            VALUES ($1, $2, $3, $4, $5) RETURNING *
+            SELECT id, $3, $4, $5, $6 FROM held RETURNING *
             """,
             job_id,
+            token,
             attempt,
             prompt_id,
             server,
             prefix,
+            int(repeat),
         )
-        return _attempt(row)
+        return _attempt(row) if row else None
 
     async def mark_submitted(self, tx: Transaction, *, job_id: int, attempt: int, now: datetime) -> None:
         await tx.connection.execute(
