@@ -60,3 +60,19 @@ def test_an_unknown_asset_makes_the_exit_code_2_and_one_line(stack: LocalStack) 
 def test_there_are_no_dead_letters_after_the_demo(stack: LocalStack, demo: dict[str, Any]) -> None:
     listed = rushes(stack, "dead-letters", "list")
     assert (listed.returncode, listed.stdout.strip()) == (0, "no dead letters"), demo["mark"]
+
+
+def test_the_drift_of_a_finished_scene_is_told_against_its_first_segment(
+    stack: LocalStack, demo: dict[str, Any]
+) -> None:
+    scenes = json.loads(rushes(stack, "scene", "list", "--json").stdout)
+    finished = next(scene for scene in scenes if scene["state"] == "completed")
+    asked = rushes(stack, "scene", "drift", str(finished["id"]), "--json")
+    assert asked.returncode == 0, asked.stderr
+    told = json.loads(asked.stdout)
+    positions = [segment["position"] for segment in told["segments"]]
+    assert positions == list(range(1, told["segment_count"] + 1)) and len(positions) > 1
+    for metric in told["metrics"]:
+        values = [each["value"] for each in metric["values"]]
+        assert values[0] == 0.0 and None not in values, (demo["mark"], metric)
+        assert metric["crossed_at"] is None, metric

@@ -43,8 +43,8 @@ FACE_REGION = IdentityKind(
     "found) with the source image. It notices that the look of the region changed; it does not recognise a person.",
     warn_below=0.6,
     fail_below=0.35,
-    drift_warn_below=-0.15,
-    drift_fail_below=-0.3,
+    drift_warn_below=-0.25,
+    drift_fail_below=-0.5,
 )
 """Measured on photographs under camera moves: the same region 0.96 and above, a warped or recoloured one from 0.6."""
 

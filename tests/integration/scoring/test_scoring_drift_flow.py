@@ -88,18 +88,18 @@ async def test_each_segment_is_said_with_how_far_it_is_from_the_first(chain: Cha
     assert said[2].metrics["drift_identity"].value == pytest.approx(-0.04)
     last = said[5].metrics["drift_identity"]
     assert (last.value, last.details["slope"]) == (pytest.approx(-0.16), pytest.approx(-0.04))
-    assert last.details["crosses_at"] == 9.0
+    assert last.details["crosses_at"] == 14.0
     assert said[5].metrics["drift_colour"].value == said[5].metrics["drift_contrast"].value == 0.0
     assert {gate.metric for gate in said[5].gates} >= {"drift_colour", "drift_contrast", "drift_identity"}
 
 
 async def test_drift_beyond_its_limit_is_a_veto(chain: Chain) -> None:
-    await chain.hear(await chain.segment(1, 0.97), await chain.segment(2, 0.65))
+    await chain.hear(await chain.segment(1, 0.97), await chain.segment(2, 0.4))
     await chain.scoring.work()
     [first, second] = await chain.scoring.said()
     assert (first.gate_verdict, second.gate_verdict) == ("pass", "fail")
     failed = [gate for gate in second.gates if gate.verdict == "fail"]
-    assert [(gate.metric, gate.limit) for gate in failed] == [("drift_identity", -0.3)]
+    assert [(gate.metric, gate.limit) for gate in failed] == [("drift_identity", -0.5)]
 
 
 async def test_a_segment_measured_before_the_first_one_is_said_after_it(chain: Chain) -> None:
@@ -158,7 +158,7 @@ async def test_what_was_said_stays_and_what_is_asked_for_follows_the_current_ver
     ]
     assert [each["value"] for each in before["values"]] == pytest.approx([0.0, -0.04, -0.08, -0.12])
     assert before["slope"] == pytest.approx(-0.04)
-    assert (before["limit_below"], before["crossing"]["limit"], before["crossing"]["position"]) == (-0.3, -0.3, 9)
+    assert (before["limit_below"], before["crossing"]["limit"], before["crossing"]["position"]) == (-0.5, -0.5, 14)
     await chain.activate(other, sequence=2)
     after = await identity()
     assert after["segments"][0]["segment_id"] == other.segment_id

@@ -123,16 +123,16 @@ class TestTrend:
 
 class TestDrift:
     def test_a_face_that_fades_evenly_crosses_its_limit_where_the_line_does(self) -> None:
-        """0.95 less 0.04 a segment is 0.3 below segment 1 at 8.5: beyond it from segment 9 on."""
+        """0.95 less 0.04 a segment is 0.5 below segment 1 at 13.5: beyond it from segment 14 on."""
         found = identities(0.95, 0.91, 0.87, 0.83, 0.79)
         assert found.values == pytest.approx({1: 0.0, 2: -0.04, 3: -0.08, 4: -0.12, 5: -0.16})
         assert found.slope == pytest.approx(-0.04)
         low, high = told(found)
         assert low < -0.04 < high < 0
         assert found.crossing is not None
-        assert (found.crossing.limit, found.crossing.position) == (-0.3, 9)
-        assert found.crossing.earliest <= 9 <= found.crossing.latest
-        assert found.outlook.startswith("expected beyond its limit -0.3 at segment 9 (95 %: ")
+        assert (found.crossing.limit, found.crossing.position) == (-0.5, 14)
+        assert found.crossing.earliest <= 14 <= found.crossing.latest
+        assert found.outlook.startswith("expected beyond its limit -0.5 at segment 14 (95 %: ")
 
     def test_noise_is_no_news(self) -> None:
         found = identities(0.95, 0.93, 0.96, 0.94, 0.95)
@@ -152,13 +152,13 @@ class TestDrift:
         assert found.outlook == "a trend, with no limit on that side"
 
     def test_what_is_beyond_its_limit_is_said_and_not_predicted(self) -> None:
-        found = identities(0.95, 0.85, 0.75, 0.60, 0.50)
+        found = identities(0.95, 0.80, 0.60, 0.40, 0.30)
         assert (found.crossed_at, found.crossing) == (4, None)
         assert found.outlook == "beyond its limit since segment 4"
 
     def test_a_prediction_is_never_of_a_segment_that_was_measured(self) -> None:
         """The line is beyond the limit before the measured values are."""
-        found = identities(0.95, 0.95, 0.83, 0.82, 0.66)
+        found = identities(0.95, 0.95, 0.72, 0.70, 0.47)
         assert found.crossed_at is None and found.crossing is not None
         assert found.crossing.earliest == 6
 
@@ -238,8 +238,8 @@ class TestReadings:
         assert reading.value == pytest.approx(-0.16)
         assert reading.details["slope"] == pytest.approx(-0.04)
         assert reading.details["slope_low"] < -0.04 < reading.details["slope_high"]
-        assert reading.details["crosses_at"] == 9.0
-        assert reading.note is not None and "segment 9" in reading.note
+        assert reading.details["crosses_at"] == 14.0
+        assert reading.note is not None and "segment 14" in reading.note
         assert (reading.worst_frame, reading.worst_region) == (7, (1, 2, 3, 4))
         early = drift_readings(chain[:2], GATES)["drift_identity"]
         assert (early.details, early.note) == ({}, "no slope from 2 segments; 3 are needed")
