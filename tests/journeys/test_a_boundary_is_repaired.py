@@ -126,3 +126,8 @@ def test_a_boundary_is_accepted_as_it_is(player: Player, scene: int) -> None:
     accepted = boundaries(player, segment["id"])
     assert (shown["needs_smoothing"], accepted["needs_smoothing"]) == (True, False)
     assert accepted["after"]["accepted_by"] and accepted["after"]["reading"] == shown["after"]["reading"]
+
+
+def test_nothing_of_it_ended_as_a_dead_letter(stack: LocalStack, player: Player, scene: int) -> None:
+    listed = rushes(stack, "dead-letters", "list")
+    assert (listed.returncode, listed.stdout.strip()) == (0, "no dead letters"), scene

@@ -193,7 +193,9 @@ class TestAChainThatStartsOver:
 async def test_neighbours_that_become_current_at_the_same_moment_meet(smoothing: Smoothing) -> None:
     segments = [await smoothing.segment(position=p, segment_count=8) for p in range(1, 9)]
     await asyncio.gather(*(smoothing.database.fetchval("SELECT 1") for _ in segments))  # a connection for each
-    await asyncio.gather(*(smoothing.deliver(activated(segment, n)) for n, segment in enumerate(segments, 1)))
+    await asyncio.gather(
+        *(smoothing.deliver(activated(segment, n, reason="regenerated")) for n, segment in enumerate(segments, 1))
+    )
     await smoothing.work()
     ids = [segment.segment_id for segment in segments]
     assert sorted(await checked(smoothing)) == list(pairwise(ids))

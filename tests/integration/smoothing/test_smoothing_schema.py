@@ -52,9 +52,20 @@ async def test_a_pair_of_clips_has_one_check(smoothing_database: Database) -> No
         (", state, deadline_at, proposed_at", ", 'proposed', now(), now()"),
         (", state", ", 'cancelled'"),
         (", ended_at", ", now()"),
+        (", deadline_at", ", now()"),
         (", frames", ", 0"),
     ],
-    ids=["state", "leaseless", "by-nobody", "clipless", "proposing-nothing", "endless", "ended", "frameless"],
+    ids=[
+        "state",
+        "leaseless",
+        "by-nobody",
+        "clipless",
+        "proposing-nothing",
+        "endless",
+        "ended",
+        "deadline-of-nothing",
+        "frameless",
+    ],
 )
 async def test_a_repair_is_in_one_whole_state(columns: str, values: str, smoothing: Smoothing) -> None:
     for position in (1, 2):
