@@ -158,6 +158,19 @@ async def test_a_segment_that_fails_is_rendered_under_another_seed_from_the_same
     assert (await play.chain())[1].previous_clip_sha256 == (third.clip and third.clip.sha256)
 
 
+async def test_what_a_repair_proposes_is_no_version_to_the_gate(dispatch: Dispatch, cause: Cause) -> None:
+    play = await started(dispatch, cause)
+    await dispatch.database.pool.execute(
+        """
+        INSERT INTO segments (scene_id, position, regeneration_count, is_current, state, requested_parameters,
+            is_candidate)
+        SELECT scene_id, position, 1, false, 'cancelled', requested_parameters, true FROM segments WHERE position = 1
+        """
+    )
+    await play.score("fail")
+    assert (await play.held()).state is HoldState.RETRYING and await dispatch.work() == 1
+
+
 async def test_a_retry_has_its_chains_place_in_the_queue(dispatch: Dispatch, cause: Cause) -> None:
     play = await started(dispatch, cause)
     await play.score("fail")
