@@ -5,7 +5,9 @@ asked.
 """
 
 import hashlib
+import sys
 from collections.abc import Mapping
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any
 
@@ -75,11 +77,12 @@ def _analysis(models: Path, pack: str, device: Device) -> Any:
         raise BackendUnavailable(
             "insightface is not installed; it is no part of this project: install it with its own licence in mind"
         ) from error
-    analysis = FaceAnalysis(
-        name=pack,
-        root=str(models),
-        allowed_modules=["detection", "recognition"],
-        providers=wanted_providers(device),
-    )
-    analysis.prepare(ctx_id=0 if device is Device.CUDA else -1, det_size=DETECTION_SIZE)
+    with redirect_stdout(sys.stderr):  # it prints what it finds, where our output is JSON
+        analysis = FaceAnalysis(
+            name=pack,
+            root=str(models),
+            allowed_modules=["detection", "recognition"],
+            providers=wanted_providers(device),
+        )
+        analysis.prepare(ctx_id=0 if device is Device.CUDA else -1, det_size=DETECTION_SIZE)
     return analysis

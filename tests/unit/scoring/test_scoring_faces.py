@@ -281,7 +281,7 @@ class TestInsightface:
 
     @pytest.mark.parametrize("device", list(Device))
     def test_its_faces_are_compared_by_cosine_and_the_licence_is_named(
-        self, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
         """With a stand-in of the package's own shape: it cannot be installed here. A `ctx_id` below 0 would move its
         sessions to the processor."""
@@ -290,6 +290,7 @@ class TestInsightface:
             models: ClassVar[dict[str, object]] = {}
 
             def __init__(self, **options: object) -> None:
+                print("find model: w600k.onnx recognition")
                 assert options["providers"] == [CPU]
                 assert options["root"] == str(tmp_path) and options["name"] == "buffalo_l"
 
@@ -313,6 +314,7 @@ class TestInsightface:
                 device=device,
             )
         )
+        assert capsys.readouterr().out == "", "what a library prints is no part of our JSON"
         assert isinstance(backend, InsightfaceBackend)
         assert backend.version.startswith("buffalo_l-")
         assert "non-commercial research" in backend.kind.notice
