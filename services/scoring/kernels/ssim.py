@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from services.scoring.kernels.compiled import compiled
-from services.scoring.kernels.luma import Luma, Map, Plane
+from services.scoring.kernels.luma import GRID, Luma, Map, Plane
 from shared.vision.ssim import DATA_RANGE, K1, K2, WINDOW
 
 Sums: TypeAlias = NDArray[np.int32] | NDArray[np.float64]
@@ -40,6 +40,19 @@ def ssim(*, first: Plane, second: Plane, data_range: float = DATA_RANGE) -> floa
     height, width = _checked(first, second, WINDOW)
     count = (height - WINDOW + 1) * (width - WINDOW + 1)
     return _run(first, second, data_range, np.empty((1, width - WINDOW + 1))) / count
+
+
+def ssim_cells(*, first: Plane, second: Plane, data_range: float = DATA_RANGE) -> tuple[float, Map]:
+    """The mean of `ssim_map` and its mean per grid cell (GRID, GRID), without keeping the map.
+
+    Cells are whole pixels of the map; those of a picture narrower than the grid may be empty, and are then 1.
+    """
+    height, width = _checked(first, second, WINDOW)
+    scores = np.empty((1, width - WINDOW + 1))
+    cells = np.zeros((2, GRID, GRID))
+    total = _run(first, second, data_range, scores, cells)
+    found = np.where(cells[1] > 0, cells[0] / np.maximum(cells[1], 1), 1.0)
+    return total / ((height - WINDOW + 1) * (width - WINDOW + 1)), found
 
 
 def gaussian_ssim_map(*, first: Plane, second: Plane, data_range: float = DATA_RANGE) -> Map:
@@ -80,13 +93,14 @@ def _checked(first: Plane, second: Plane, window: int) -> tuple[int, int]:
     return first.shape[0], first.shape[1]
 
 
-def _run(first: Plane, second: Plane, data_range: float, scores: Map) -> float:
+def _run(first: Plane, second: Plane, data_range: float, scores: Map, cells: Map | None = None) -> float:
     """int32 holds 49 x 49 x 255 x 255 x 2; more bits are summed in float64, exact up to 2 to the 53."""
     exact = np.int32 if first.dtype == np.uint8 else np.float64
     columns = np.zeros((4, first.shape[1]), dtype=exact)
     sums = np.empty((4, first.shape[1] - WINDOW + 1), dtype=exact)
     c1, c2 = (K1 * data_range) ** 2, (K2 * data_range) ** 2
-    return _rows(first, second, columns, sums, scores, c1, c2)
+    kept = np.zeros((2, 0, 0)) if cells is None else cells
+    return _rows(first, second, columns, sums, scores, kept, c1, c2)
 
 
 def _plain_row_sum(values: NDArray[np.float64]) -> float:
@@ -143,8 +157,18 @@ def _plain_score_row(sums: Sums, row: NDArray[np.float64], c1: float, c2: float)
 _score_row = compiled(_plain_score_row)
 
 
+def _plain_add_cells(row: NDArray[np.float64], cells: Map, cy: int) -> None:
+    for cx in range(GRID):
+        left, right = cx * row.shape[0] // GRID, (cx + 1) * row.shape[0] // GRID
+        cells[0, cy, cx] += _row_sum(row[left:right])
+        cells[1, cy, cx] += right - left
+
+
+_add_cells = compiled(_plain_add_cells)
+
+
 def _plain_rows(
-    first: Plane, second: Plane, columns: Sums, sums: Sums, scores: Map, c1: float, c2: float
+    first: Plane, second: Plane, columns: Sums, sums: Sums, scores: Map, cells: Map, c1: float, c2: float
 ) -> float:  # fmt: skip
     """Window sums slide down the picture; every row of the map is written, to one place if `scores` has one row."""
     total = 0.0
@@ -157,6 +181,8 @@ def _plain_rows(
             row = scores[min(y - WINDOW + 1, scores.shape[0] - 1)]
             _score_row(sums, row, c1, c2)
             total += _row_sum(row)
+            if cells.shape[1] > 0:
+                _add_cells(row, cells, ((y - WINDOW + 2) * GRID - 1) // (first.shape[0] - WINDOW + 1))
     return total
 
 

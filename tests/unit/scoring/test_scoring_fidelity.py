@@ -14,7 +14,7 @@ from skimage.metrics import mean_squared_error, structural_similarity
 
 from services.scoring.kernels.fidelity import expanded, mae, mse, psnr, squared_error_cells
 from services.scoring.kernels.luma import Plane, luma, stored_luma
-from services.scoring.kernels.ssim import gaussian_ssim_map, ssim, ssim_map
+from services.scoring.kernels.ssim import gaussian_ssim_map, ssim, ssim_cells, ssim_map
 from tests.support.clips import photograph
 
 PAIRS = ("astronaut", "chelsea", "coffee", "rocket")
@@ -73,6 +73,18 @@ class TestSsim:
         forth = ssim(first=one, second=two, data_range=top)
         assert forth == ssim(first=two, second=one, data_range=top)
         assert ssim_map(first=one, second=two, data_range=top).mean() == pytest.approx(forth, abs=1e-14)
+
+    @pytest.mark.parametrize("dtype", [np.uint8, np.uint16])
+    @pytest.mark.parametrize("name", PAIRS)
+    def test_cells_are_the_means_of_the_maps_parts(self, name: str, dtype: type) -> None:
+        one, two, top = pair(name, dtype)
+        scores = ssim_map(first=one, second=two, data_range=top)
+        mean, cells = ssim_cells(first=one, second=two, data_range=top)
+        assert mean == pytest.approx(scores.mean(), abs=1e-12)
+        height, width = scores.shape
+        for row, column in np.ndindex(8, 8):
+            part = scores[row * height // 8 : (row + 1) * height // 8, column * width // 8 : (column + 1) * width // 8]
+            assert cells[row, column] == pytest.approx(part.mean(), abs=1e-12)
 
     def test_other_shapes_and_kinds_are_refused(self) -> None:
         small = np.zeros((10, 40), np.uint8)
