@@ -98,6 +98,20 @@ async def test_a_request_with_a_key_has_its_effect_once(databases: Databases) ->
             raise AssertionError("never reached")
 
 
+async def test_what_a_user_of_a_pooled_connection_leaves_open_is_gone_for_the_next(databases: Databases) -> None:
+    database = await databases("catalog")
+    async with database.pool.acquire() as connection:
+        await connection.execute("BEGIN")
+        await connection.execute("SET LOCAL lock_timeout = '7s'")
+        await connection.execute("SELECT pg_advisory_xact_lock(4711)")
+    async with database.pool.acquire() as connection:
+        assert await connection.fetchval("SHOW lock_timeout") == "0"
+        assert not connection.is_in_transaction()
+        assert (
+            await connection.fetchval("SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND objid = 4711") == 0
+        )
+
+
 async def test_a_server_that_is_away_is_transient_and_a_wrong_statement_is_not(databases: Databases) -> None:
     database = await databases("catalog")
     with pytest.raises(asyncpg.PostgresError) as wrong:
