@@ -1,6 +1,7 @@
 """The commands `score`, `compare`, `drift` and `identity`: as functions that return plain data, and as a command line.
 
-    python -m services.scoring.commands score CLIP [--identity IMAGE]... [--gates FILE] [--series] [--json]
+    python -m services.scoring.commands score CLIP [--identity IMAGE]... [--gates FILE] [--freeze-seconds S] [--series]
+        [--json]
     python -m services.scoring.commands compare REFERENCE CLIP [--range full|native] [--align start|size]... [--json]
     python -m services.scoring.commands drift CLIP CLIP... [--identity IMAGE]... [--gates FILE] [--json]
     python -m services.scoring.commands identity IMAGE_A IMAGE_B [--json]

@@ -21,6 +21,7 @@ from services.scoring.commands.reports import BadInput, alike, compared, drifted
 from services.scoring.domain import Expectation
 from services.scoring.settings import IdentitySettings
 from services.scoring.workers.comparison import Align, NotComparable, Range
+from services.scoring.workers.meters import FREEZE_SECONDS
 from shared.video.decode import VideoError
 
 EXIT_PROBLEM = 2
@@ -52,6 +53,8 @@ def _parser() -> argparse.ArgumentParser:
     scoring.add_argument("--expect-frames", type=int, metavar="N")
     scoring.add_argument("--expect-fps", type=float, metavar="F")
     scoring.add_argument("--expect-size", type=_size, metavar="WxH")
+    text = "how long a picture must stand still to be frozen (%(default)s)"
+    scoring.add_argument("--freeze-seconds", type=_seconds, default=FREEZE_SECONDS, metavar="S", help=text)
     scoring.set_defaults(run=_run_score)
     comparing = commands.add_parser("compare", help="how far is this clip from that one?")
     comparing.add_argument("reference", type=Path, metavar="REFERENCE")
@@ -96,6 +99,16 @@ def _rate(text: str) -> float:
     return rate
 
 
+def _seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds <= 3600:
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
+    return seconds
+
+
 def _run_score(options: argparse.Namespace) -> None:
     width, height = options.expect_size or (None, None)
     expected = Expectation(width=width, height=height, frames=options.expect_frames, fps=options.expect_fps)
@@ -106,6 +119,7 @@ def _run_score(options: argparse.Namespace) -> None:
         backend=(backend := _backend()),
         gates=gates_of(options.gates, identity_backend=backend.kind.name),
         sequence_fps=options.fps,
+        freeze_seconds=options.freeze_seconds,
         series=options.series,
         progress=_progress,
     )

@@ -27,6 +27,7 @@ from services.scoring.domain import (
 )
 from services.scoring.workers.comparison import HIGHER_IS_BETTER, Align, Comparison, Range, compare
 from services.scoring.workers.measurement import MeasurementRequest, Watch, load_image, measure
+from services.scoring.workers.meters import FREEZE_SECONDS
 
 MOST_GATES_BYTES = 1024 * 1024
 
@@ -43,6 +44,7 @@ def score(
     backend: IdentityBackend,
     gates: Mapping[str, Gate],
     sequence_fps: float = 24.0,
+    freeze_seconds: float = FREEZE_SECONDS,
     series: bool = False,
     progress: Callable[[int, int], None] = lambda done, total: None,
 ) -> dict[str, Any]:
@@ -56,6 +58,7 @@ def score(
         source_image=identity[0] if identity else None,
         further_source_images=tuple(identity[1:]),
         sequence_fps=sequence_fps,
+        freeze_seconds=freeze_seconds,
     )
     found = measure(request, identity=backend, watch=watch)
     if found.not_measurable is not None:

@@ -18,6 +18,7 @@ from services.scoring.adapters.identity import IdentityBackend
 from services.scoring.domain import CLIP_METRICS, Expectation, Measurement, Reading, SourceRegion, unmeasurable
 from services.scoring.kernels.luma import Rgb
 from services.scoring.workers.meters import (
+    FREEZE_SECONDS,
     BaselineMeter,
     BlockinessMeter,
     ColourCastMeter,
@@ -56,7 +57,7 @@ class MeasurementRequest:
     """Local files. What is None is not measured; `absent` may say why, by metric.
 
     A clip may also be a folder of PNG pictures, shown at `sequence_fps`. With further source images, each frame counts
-    with the one it is most like.
+    with the one it is most like. What stands still for at least `freeze_seconds` is frozen.
     """
 
     clip: Path
@@ -64,6 +65,7 @@ class MeasurementRequest:
     source_image: Path | None = None
     further_source_images: tuple[Path, ...] = ()
     sequence_fps: float = 24.0
+    freeze_seconds: float = FREEZE_SECONDS
     known_region: SourceRegion | None = None
     previous_clip: Path | None = None
     baseline_clip: Path | None = None
@@ -114,7 +116,7 @@ def _measured(request: MeasurementRequest, identity: IdentityBackend, watch: Wat
         reason = f"frames of {info.width}x{info.height} are too small to measure; {SMALLEST_SIDE} pixels are needed"
         return unmeasurable(reason, decodable=True)
     readings = {name: Reading(metric=name, not_measurable=reason) for name, reason in request.absent}
-    meters: list[Meter] = [*_meters_of_look(), *_meters_of_time(info.fps)]
+    meters: list[Meter] = [*_meters_of_look(), *_meters_of_time(info.fps, request.freeze_seconds)]
     for unusual in (_identity_meter(request, identity), _handover_meter(request)):
         if isinstance(unusual, Reading):
             readings.setdefault(unusual.metric, unusual)
@@ -149,9 +151,9 @@ def _meters_of_look() -> tuple[Meter, ...]:
     return SharpnessMeter(), ExposureMeter(), ContrastMeter(), *colours, BlockinessMeter(), NoiseMeter()
 
 
-def _meters_of_time(fps: float) -> tuple[Meter, ...]:
+def _meters_of_time(fps: float, freeze_seconds: float) -> tuple[Meter, ...]:
     steps = StepsMeter(MotionMeter(fps=fps), JumpMeter(), WarpingMeter(), FlickerMeter(), StaticFlickerMeter())
-    return steps, FreezeMeter(fps=fps), CutMeter()
+    return steps, FreezeMeter(fps=fps, least_seconds=freeze_seconds), CutMeter()
 
 
 def _facts(request: MeasurementRequest) -> VideoInfo:

@@ -36,6 +36,7 @@ def request_of(line: bytes) -> MeasurementRequest:
         source_image=_path(fields["source_image"]),
         further_source_images=tuple(Path(path) for path in fields["further_source_images"]),
         sequence_fps=fields["sequence_fps"],
+        freeze_seconds=fields["freeze_seconds"],
         known_region=_region(fields["known_region"]),
         previous_clip=_path(fields["previous_clip"]),
         baseline_clip=_path(fields["baseline_clip"]),

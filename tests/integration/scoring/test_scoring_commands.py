@@ -89,6 +89,14 @@ def test_gates_of_a_file_replace_the_built_in_ones(folder: Path, capsys: pytest.
     assert report["quality_score"] <= 0.25
 
 
+def test_how_long_a_freeze_must_last_can_be_said(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shots = list(camera(photograph("astronaut"), frames=16))
+    held = clip(folder / "held.mp4", iter([*shots[:4], *[shots[4]] * 8, *shots[12:]]))
+    for seconds, share in (("0.25", 7 / 15), ("0.5", 7 / 15), ("0.6", 0.0)):
+        report = said(capsys, "score", held, "--freeze-seconds", seconds, "--json")
+        assert report["metrics"]["frozen_frames"]["value"] == pytest.approx(share)
+
+
 def test_a_folder_of_pictures_is_scored(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     report = said(capsys, "score", folder / "pictures", "--fps", 12, "--expect-fps", 12, "--expect-frames", 6, "--json")
     assert report["metrics"]["matches_request"]["value"] == 1.0
@@ -190,7 +198,16 @@ def test_bad_input_is_one_line_and_exit_code_2(
     assert printed.err.count("\n") == 1
 
 
-@pytest.mark.parametrize("arguments", [["score"], ["score", "a", "--expect-size", "9"], ["compare", "a"], ["nothing"]])
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["score"],
+        ["score", "a", "--expect-size", "9"],
+        ["score", "a", "--freeze-seconds", "0"],
+        ["compare", "a"],
+        ["nothing"],
+    ],
+)
 def test_wrong_usage_is_one_line_and_exit_code_2(
     capsys: pytest.CaptureFixture[str], arguments: list[str]
 ) -> None:  # fmt: skip

@@ -39,6 +39,7 @@ def test_requests_and_answers_survive_the_pipe(request_: MeasurementRequest) -> 
         source_image=Path("b"),
         further_source_images=(Path("e"), Path("f")),
         sequence_fps=12.5,
+        freeze_seconds=0.75,
         known_region=SourceRegion(kind="face", box=(0.1, 0.2, 0.3, 0.4)),
         previous_clip=Path("c"),
         baseline_clip=Path("d"),

@@ -20,10 +20,11 @@ from services.scoring.workers.meters.look import (
 )
 from services.scoring.workers.meters.motion import JumpMeter, MotionMeter, StepsMeter, WarpingMeter
 from services.scoring.workers.meters.series import Meter, Series
-from services.scoring.workers.meters.stillness import CutMeter, FreezeMeter
+from services.scoring.workers.meters.stillness import FREEZE_SECONDS, CutMeter, FreezeMeter
 from services.scoring.workers.meters.views import View, view
 
 __all__ = [
+    "FREEZE_SECONDS",
     "BaselineMeter",
     "BlockinessMeter",
     "ColourCastMeter",
