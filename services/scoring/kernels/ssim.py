@@ -62,7 +62,19 @@ def gaussian_ssim_map(*, first: Plane, second: Plane, data_range: float = DATA_R
     pixels. Values are taken relative to the middle of the range first: covariance does not change by it, and cancels
     less.
     """
-    _checked(first, second, GAUSSIAN_TAPS)
+    height, width = _checked(first, second, GAUSSIAN_TAPS)
+    scores = np.empty((height - GAUSSIAN_TAPS + 1, width - GAUSSIAN_TAPS + 1))
+    for top in range(0, scores.shape[0], STRIP):
+        rows = np.s_[top : min(top + STRIP, scores.shape[0]) + GAUSSIAN_TAPS - 1]
+        scores[top : top + STRIP] = _gaussian_strip(first[rows], second[rows], data_range)
+    return scores
+
+
+STRIP = 48
+"""Rows taken together: few enough that what is computed of them stays in the processor's cache."""
+
+
+def _gaussian_strip(first: Plane, second: Plane, data_range: float) -> Map:
     middle = (data_range + 1) / 2
     one, two = first.astype(np.float64) - middle, second.astype(np.float64) - middle
     mean_one, mean_two = _gaussian_mean(one), _gaussian_mean(two)
