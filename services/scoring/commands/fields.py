@@ -4,6 +4,26 @@ from collections.abc import Mapping
 
 from services.scoring.domain import METRICS
 
+MEANINGS: Mapping[str, str] = {
+    "motion": "mean length of the optical flow, per second",
+    "motion_jump": "the step that departs most from the steps around it",
+    "warping_error": "each frame against the one before, moved along the flow, where it was visible (Lai et al. 2018); "
+    "details.visible is that share of the picture",
+    "flicker": "light that jumps to and fro, apart from motion; root mean square over the frames",
+    "temporal_flicker": "VBench's: (255 - mean change of R, G and B) / 255, of static clips only",
+    "frozen_frames": "as FFmpeg's freezedetect judges them, for at least --freeze-seconds",
+    "black_frames": "as FFmpeg's blackdetect judges them",
+    "cuts": "how many FFmpeg's scdet finds inside the clip; the series is its score in percent",
+}
+"""What is measured, for the metrics whose name and unit do not say it."""
+
+
+def _about(name: str) -> str:
+    metric = METRICS[name]
+    meaning = f"{MEANINGS[name]}; " if name in MEANINGS else ""
+    return f"score: {meaning}{metric.unit}; {metric.range}; better: {metric.direction}"
+
+
 FIELDS: Mapping[str, str] = {
     "verdict": "score: pass, warn or fail; the weakest gate decides",
     "quality_score": "score: 0 to 1, higher is better; falls whenever any gated metric gets worse",
@@ -21,10 +41,7 @@ FIELDS: Mapping[str, str] = {
     "note": "one line for people",
     "outcomes": "score: each gate with its verdict, the limit that was crossed, and a sentence",
     "series": "with --series: [frame, value] for every frame",
-    **{
-        f"metrics.{name}": f"score: {metric.unit}; {metric.range}; better: {metric.direction}"
-        for name, metric in METRICS.items()
-    },
+    **{f"metrics.{name}": _about(name) for name in METRICS},
     "frames": "compare: frames compared",
     "left_out": "compare: frames of the longer clip that had no partner; 0 without --align start",
     "resized": "compare: true if the clip was resized to the reference",
