@@ -1,12 +1,12 @@
 """Events in."""
 
 from services.smoothing import domain
-from services.smoothing.operations import RepairOperations, SegmentOperations
+from services.smoothing.operations import RepairOperations, SegmentOperations, ThresholdOperations
 from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.boundary import BoundaryRepairRejected
 from shared.contracts.character import CharacterDeleted
-from shared.contracts.project import ProjectDeleted
+from shared.contracts.project import ProjectDeleted, ProjectUpdated
 from shared.contracts.scene import SceneDeleted
 from shared.contracts.scene_type import SceneTypeDeleted
 from shared.contracts.segment import ActivationReason, SegmentActivated, SegmentGenerated
@@ -14,9 +14,10 @@ from shared.kafka.consumer import Consumer
 
 
 class Handlers:
-    def __init__(self, segments: SegmentOperations, repairs: RepairOperations) -> None:
+    def __init__(self, segments: SegmentOperations, repairs: RepairOperations, thresholds: ThresholdOperations) -> None:
         self._segments = segments
         self._repairs = repairs
+        self._thresholds = thresholds
 
     async def segment_generated(self, event: SegmentGenerated, cause: Cause) -> None:
         """Keep a copy: it may become current.
@@ -57,6 +58,10 @@ class Handlers:
         """Seams and queued work of it go. Duplicate: nothing left. Final, whatever comes late."""
         await self._segments.forget(cause, domain.Deletable.SCENE_TYPE, event.scene_type_id)
 
+    async def project_updated(self, event: ProjectUpdated, cause: Cause) -> None:
+        """Know that there is such a project. Duplicate or stale: nothing new. After its deletion: nothing."""
+        await self._thresholds.learn_project(cause, event.project_id)
+
     async def project_deleted(self, event: ProjectDeleted, cause: Cause) -> None:
         """Seams, queued work and limits of it go. Duplicate: nothing left. Final, whatever comes late."""
         await self._segments.forget(cause, domain.Deletable.PROJECT, event.project_id)
@@ -90,5 +95,6 @@ def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.BOUNDARY_REPAIR_REJECTED, handlers.boundary_repair_rejected)
     consumer.on(topics.CHARACTER_DELETED, handlers.character_deleted)
     consumer.on(topics.SCENE_TYPE_DELETED, handlers.scene_type_deleted)
+    consumer.on(topics.PROJECT_UPDATED, handlers.project_updated)
     consumer.on(topics.PROJECT_DELETED, handlers.project_deleted)
     consumer.on(topics.SCENE_DELETED, handlers.scene_deleted)

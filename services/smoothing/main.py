@@ -54,13 +54,14 @@ def build(settings: Settings) -> Chassis:
     following = SegmentOperations(
         segments=segments, seams=seams, checks=checks, repairs=repairs, thresholds=thresholds, wake=wake
     )
-    register(chassis.consumer, Handlers(following, repairing))
+    limiting = ThresholdOperations(segments=segments, thresholds=thresholds)
+    register(chassis.consumer, Handlers(following, repairing, limiting))
     _work(chassis, settings, checking, repairing)
     chassis.include(
         build_router(
             reads=ReadOperations(segments=segments, seams=seams, repairs=repairs, thresholds=thresholds),
             repairs=repairing,
-            thresholds=ThresholdOperations(segments=segments, thresholds=thresholds),
+            thresholds=limiting,
         )
     )
     for error, status in (

@@ -54,7 +54,7 @@ PROJECT_UPDATED = Topic(
     name="project.updated",
     event=ProjectUpdated,
     producers=("catalog",),
-    consumers=("dispatch", "regression"),
+    consumers=("dispatch", "regression", "smoothing"),
     description="a project's name and judging rules",
     compacted=True,
 )

@@ -8,7 +8,13 @@ from typing import Any
 
 from services.smoothing import domain
 from services.smoothing.handlers import Handlers
-from services.smoothing.operations import CheckOperations, ReadOperations, RepairOperations, SegmentOperations
+from services.smoothing.operations import (
+    CheckOperations,
+    ReadOperations,
+    RepairOperations,
+    SegmentOperations,
+    ThresholdOperations,
+)
 from services.smoothing.store import CheckStore, RepairStore, SeamStore, SegmentStore, ThresholdStore
 from services.smoothing.workers.measuring import MeasuringWorker, Pool
 from services.smoothing.workers.messages import Checked, CheckRequest, Repaired, RepairedFile, RepairRequest
@@ -238,6 +244,7 @@ class Smoothing:
                 wake=self._wake,
             ),
             self.repairing,
+            ThresholdOperations(segments=self.segments, thresholds=self.thresholds),
         )
         self.worker = MeasuringWorker(operations=self.checking, media=media, pool=pool, lease_seconds=30)
         self.proposer = ProposingWorker(operations=self.repairing, media=media, pool=repair_pool, lease_seconds=30)

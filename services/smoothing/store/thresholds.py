@@ -28,5 +28,12 @@ class ThresholdStore(BaseStore):
             changed_by,
         )
 
+    async def add_project(self, tx: Transaction, project_id: int) -> None:
+        await tx.connection.execute("INSERT INTO projects (id) VALUES ($1) ON CONFLICT DO NOTHING", project_id)
+
+    async def knows_project(self, project_id: int) -> bool:
+        return bool(await self._database.fetchval("SELECT EXISTS (SELECT FROM projects WHERE id = $1)", project_id))
+
     async def delete_of(self, tx: Transaction, project_id: int) -> None:
         await tx.connection.execute("DELETE FROM boundary_thresholds WHERE project_id = $1", project_id)
+        await tx.connection.execute("DELETE FROM projects WHERE id = $1", project_id)

@@ -5,8 +5,8 @@ from typing import Any
 import httpx
 
 from shared.contracts.boundary import BoundaryChecked
-from shared.contracts.project import ProjectDeleted
-from shared.contracts.types import ProjectId
+from shared.contracts.project import ProjectDeleted, ProjectUpdated
+from shared.contracts.types import ProjectId, ThresholdSettings
 from tests.support.smoothing import GREEN, RED, PlayedPool, Smoothing, a_seam
 
 JSON = {"Content-Type": "application/json"}
@@ -208,10 +208,17 @@ class TestSmoothing:
         problem(await creator.get("/api/boundary-repairs/1"), 422)
 
 
+def project(number: int) -> ProjectUpdated:
+    return ProjectUpdated(project_id=ProjectId(number), name="Pilot", regression=ThresholdSettings(), sequence=1)
+
+
 class TestThresholds:
     address = "/api/projects/1/boundary-thresholds"
 
-    async def test_a_project_has_the_defaults_until_somebody_changes_them(self, creator: httpx.AsyncClient) -> None:
+    async def test_a_project_has_the_defaults_until_somebody_changes_them(
+        self, smoothing: Smoothing, creator: httpx.AsyncClient
+    ) -> None:
+        await smoothing.deliver(project(1), project(2), project(1))
         found = (await creator.get(self.address)).json()
         assert (found["version"], found["limits"] == found["defaults"]) == (0, True)
         changed = (await creator.put(self.address, json={"red_ssim": 0.3, "green_ssim": None})).json()
@@ -224,6 +231,7 @@ class TestThresholds:
     async def test_what_was_measured_is_judged_under_todays_limits(
         self, smoothing: Smoothing, pool: PlayedPool, creator: httpx.AsyncClient
     ) -> None:
+        await smoothing.deliver(project(1))
         pool.answer = lambda request: a_seam(7.0)
         _, two = [await smoothing.segment(position=p, sequence=p) for p in (1, 2)]
         await smoothing.work()
@@ -241,8 +249,9 @@ class TestThresholds:
         assert isinstance(said, BoundaryChecked) and said.verdict == "green"
 
     async def test_limits_that_contradict_each_other_are_refused(
-        self, creator: httpx.AsyncClient, viewer: httpx.AsyncClient
+        self, smoothing: Smoothing, creator: httpx.AsyncClient, viewer: httpx.AsyncClient
     ) -> None:
+        await smoothing.deliver(project(1))
         problem(await viewer.put(self.address, json={}), 403)
         assert "must rise" in problem(await creator.put(self.address, json={"red_visibility": 0.5}), 422)
         assert "red not above green" in problem(await creator.put(self.address, json={"red_ssim": 0.95}), 422)
@@ -250,8 +259,14 @@ class TestThresholds:
             problem(await creator.put(self.address, content=bad, headers=JSON), 422)
         assert (await creator.get(self.address)).json()["version"] == 0
 
-    async def test_a_project_that_was_deleted_has_none(self, smoothing: Smoothing, creator: httpx.AsyncClient) -> None:
-        await creator.put(self.address, json={"red_ssim": 0.3})
-        await smoothing.deliver(ProjectDeleted(project_id=ProjectId(1)))
-        assert (await creator.get(self.address)).json()["version"] == 0
+    async def test_a_project_that_nobody_made_or_that_was_deleted_has_none(
+        self, smoothing: Smoothing, creator: httpx.AsyncClient
+    ) -> None:
+        problem(await creator.get(self.address), 404)
         problem(await creator.put(self.address, json={"red_ssim": 0.3}), 404)
+        await smoothing.deliver(project(1))
+        await creator.put(self.address, json={"red_ssim": 0.3})
+        await smoothing.deliver(ProjectDeleted(project_id=ProjectId(1)), project(1))
+        problem(await creator.get(self.address), 404)
+        problem(await creator.put(self.address, json={"red_ssim": 0.3}), 404)
+        assert await smoothing.count("boundary_thresholds") == 0
