@@ -30,8 +30,8 @@ def flow(*, previous: Luma, current: Luma) -> Field:
     """Backward dense flow, shape (h, w, 2) in pixels: current(x, y) shows what was at previous((x, y) + flow).
 
     Dense inverse search with variational refinement (Kroeger et al., "Fast optical flow using dense inverse search",
-    ECCV 2016; OpenCV's medium preset with less overlap of patches and fewer iterations, which costs up to a fifth of its
-    precision and saves a third of its time). On photographs under known camera moves its median error is 0.1 pixel
+    ECCV 2016; OpenCV's medium preset with less overlap of patches and fewer iterations, which costs up to a fifth of
+    its precision and saves a third of its time). On photographs under known camera moves its median error is 0.1 pixel
     at a drift of 1 to 8 % of the frame per step, where Farneback's polynomial expansion is 10 pixels off at 8 % and
     takes twice as long. The previous frame is first given the mean and spread of the current one, so that a change of
     light is not a motion. The result depends on the number of OpenCV's threads in the last digits; measuring uses one.
