@@ -60,7 +60,7 @@ def colourfulness(rgb: NDArray[np.uint8]) -> float:
 
 
 def sharpness(grey: NDArray[np.uint8], side: int = 256) -> float:
-    """Ratio of the gradients of two Gaussian scales where the coarse one is strongest, at one common size."""
+    """Slope of the fine over the coarse gradient where the coarse one is strongest, less the share of noise."""
     scale = side / np.sqrt(grey.size)
     size = (round(grey.shape[0] * scale), round(grey.shape[1] * scale))
     if scale < 1:
@@ -68,13 +68,20 @@ def sharpness(grey: NDArray[np.uint8], side: int = 256) -> float:
     else:
         picture = cv2.resize(grey, size[::-1], interpolation=cv2.INTER_LINEAR).astype(np.float64)
     fine, coarse = (
-        np.hypot(*np.gradient(gaussian_filter(picture, sigma, mode="mirror", truncate=4)))[1:-1, 1:-1]
+        np.stack(np.gradient(gaussian_filter(picture, sigma, mode="mirror", truncate=4)))[:, 1:-1, 1:-1]
         for sigma in (1.0, 2.5)
     )
-    strongest = coarse >= np.percentile(coarse, 90)
-    if coarse[strongest].mean() < 0.25:
+    size_of = np.hypot(*coarse)
+    strongest = size_of >= np.percentile(size_of, 90)
+    squared = float((size_of[strongest] ** 2).mean())
+    if squared < 0.25**2:
         return 0.0
-    return float(np.clip((fine[strongest].mean() / coarse[strongest].mean() - 1) / 1.5, 0, 1))
+    inner = (fine * coarse).sum(axis=0)[strongest].mean()
+    outer = (fine[1] * coarse[0] - fine[0] * coarse[1])[strongest] / np.maximum(size_of[strongest], 1e-9)
+    noise = (outer**2).mean()
+    shared = [2 * (2 * (1 + 0.64) / (s**2 + 2.5**2 + 2 * 0.64)) ** 2 for s in (1.0, 2.5)]
+    ratio = (inner - shared[0] * noise) / max(squared - shared[1] * noise, squared / 2)
+    return float(np.clip((ratio - 1) / 1.5, 0, 1))
 
 
 def rgb(stored: Planes) -> NDArray[np.uint8]:
