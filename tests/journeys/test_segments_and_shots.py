@@ -50,8 +50,12 @@ def test_one_segment_is_regenerated_alone_and_reverting_restores_its_bytes(playe
 
 def test_a_scene_that_waits_for_scores_hears_them_from_scoring(player: Player, stack: LocalStack) -> None:
     pair = player.set_up(name=f"gate-{secrets.token_hex(3)}", segment_count=2)
+    stack.stop("scoring")
     scene = player.start_scene(pair, seed=5, score_gate={"wait_for": "warn", "retries": 1})
     pair.scenes.append(scene)
+    hold = player.wait("the scene to be held", lambda: player.get(f"/api/scenes/{scene}")["hold"])
+    assert (hold["state"], hold["position"]) == ("waiting", 1)
+    stack.start_process("scoring")
     watched = rushes(stack, "scene", "watch", str(scene))
     assert watched.returncode == 0, watched.stdout + watched.stderr
     assert "waits for its score" in watched.stderr
