@@ -14,10 +14,10 @@ demo: setup  ## Set up everything, play the main scenario, print the report, lea
 
 test: setup  ## Lint, types, import contracts and all tests, on real Kafka and real PostgreSQL
 	@$(BIN)/python -m tests.support.chromium
-	@status=0; \
-	$(MAKE) --no-print-directory lint || status=1; \
-	$(MAKE) --no-print-directory types || status=1; \
-	$(BIN)/pytest -m "not long" $(TEST_FOLDERS) || status=1; \
+	@mkdir -p .local; $(MAKE) --no-print-directory -k lint types unit > .local/beside.log 2>&1 & beside=$$!; \
+	set -o pipefail; status=0; \
+	$(BIN)/pytest -m "not long" $(filter-out tests/unit,$(TEST_FOLDERS)) | tee .local/tests.log || status=1; \
+	wait $$beside || status=1; cat .local/beside.log; tail -n 1 .local/tests.log; \
 	exit $$status
 
 up: setup  ## Start Kafka, PostgreSQL, the ComfyUI stand-in and every service; data is kept

@@ -42,6 +42,7 @@ def measured(player: Player, segment: int) -> Json:
     return found
 
 
+@pytest.mark.long
 def test_a_repair_survives_the_kill_of_its_maker_and_of_its_judge(stack: LocalStack, player: Player) -> None:
     disturber = Disturber(stack)
     name = f"disturbed-{secrets.token_hex(3)}"
