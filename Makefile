@@ -1,12 +1,19 @@
 # Everything is set up on the first call of any target; a newcomer needs no other page.
 SHELL := /bin/bash
 .DEFAULT_GOAL := help
-.PHONY: demo test up down reset status logs unit lint types bench faults compose setup help
+.PHONY: demo test up down reset status logs unit lint types bench faults compose lock setup help
+
+# onnxruntime reports to its maker unless told not to.
+export ORT_DISABLE_TELEMETRY := 1
 
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
 TEST_FOLDERS := $(wildcard $(addprefix tests/,unit architecture contracts integration journeys browser faults))
+UV ?= uv
+LOCK := $(UV) pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
+  --no-header --no-annotate --no-emit-index-url pyproject.toml
+IMAGE_EXTRAS := catalog dispatch scoring smoothing studio standin
 LINTED := services shared deploy tests $(wildcard bench)
 
 demo: setup  ## Set up everything, play the main scenario, print the report, leave the system running
@@ -54,6 +61,12 @@ faults: setup  ## The long fault tests: 20 and more seeded kills during runs
 
 compose: setup  ## Write docker-compose.yml from the topology, and keys and passwords for it (.env)
 	@$(BIN)/python -m deploy.compose
+
+lock:  ## Lock the dependencies again: for this machine, and for both images (needs uv, or UV=<path>)
+	@$(LOCK) --all-extras -o requirements.lock
+	@$(LOCK) $(addprefix --extra=,$(IMAGE_EXTRAS)) -c requirements.lock -o requirements-image.lock
+	@$(LOCK) $(addprefix --extra=,$(IMAGE_EXTRAS)) deploy/gpu-requirements.txt --override deploy/gpu-overrides.txt \
+	  -c requirements.lock -o requirements-gpu.lock
 
 setup: $(STAMP)
 

@@ -4,6 +4,7 @@ onnxruntime falls back to the processor without an error, so what a session says
 evidence. It is part of this service's extra and of no other's; the image for GPUs brings `onnxruntime-gpu` instead.
 """
 
+import os
 import sys
 from collections.abc import Mapping
 from contextlib import redirect_stdout
@@ -15,6 +16,10 @@ from services.scoring.domain import Device
 CPU_PROVIDER = "CPUExecutionProvider"
 CUDA_PROVIDER = "CUDAExecutionProvider"
 
+SILENT = ("ORT_DISABLE_TELEMETRY", "1")
+"""What keeps onnxruntime's published wheels from reporting to their maker, which they do unless told before they load
+(onnxruntime/Privacy.md)."""
+
 
 class BackendUnavailable(Exception):
     """The chosen back-end cannot be used here; the message says what is missing."""
@@ -22,7 +27,7 @@ class BackendUnavailable(Exception):
 
 def session(path: Path, device: Device) -> Any:
     """One thread: as many clips are measured at once as there are cores. Raises BackendUnavailable."""
-    runtime = _runtime()
+    runtime = onnxruntime_module()
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
@@ -34,7 +39,7 @@ def wanted_providers(device: Device) -> list[Any]:
 
     TF32 is off: with its 10 bits of mantissa a graphics card would measure other numbers than a processor.
     """
-    runtime = _runtime()
+    runtime = onnxruntime_module()
     wanted: list[Any] = [CPU_PROVIDER]
     if device is Device.CUDA and CUDA_PROVIDER in runtime.get_available_providers():
         with redirect_stdout(sys.stderr):  # it prints what it does not find
@@ -55,12 +60,14 @@ def fallback(providers: Mapping[str, list[str]], device: Device) -> str | None:
     models = " and the ".join(fallen)
     return (
         f"CUDA was asked for, but the session of the {models} runs on {providers[fallen[0]][0]}: install "
-        "onnxruntime-gpu without onnxruntime beside it, and the CUDA and cuDNN libraries that it needs, or set "
-        "SCORING_IDENTITY_DEVICE=cpu"
+        "onnxruntime-gpu without onnxruntime beside it, and the CUDA and cuDNN libraries that it needs; see that the "
+        "driver and its card are seen here (nvidia-smi); or set SCORING_IDENTITY_DEVICE=cpu"
     )
 
 
-def _runtime() -> Any:
+def onnxruntime_module() -> Any:
+    """Whatever else imports onnxruntime must come after this. Raises BackendUnavailable."""
+    os.environ.setdefault(*SILENT)
     try:
         import onnxruntime
     except ImportError as error:

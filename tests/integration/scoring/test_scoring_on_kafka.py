@@ -20,7 +20,6 @@ from shared.kafka.topics import create_topics
 from shared.media import MediaStore
 from tests.support.clips import ASTRONAUT_FACE, bulged, camera, clip, photograph
 from tests.support.scoring import generated, stored_clip
-from tests.support.services import running
 
 DEADLINE_SECONDS = 90
 
@@ -71,7 +70,7 @@ async def test_real_clips_come_back_with_real_scores(
     try:
         async with (
             AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer,
-            running(chassis),
+            chassis.app.router.lifespan_context(chassis.app),
         ):
             for event in [*events, *events]:
                 await say(producer, topic_prefix, event)

