@@ -2,10 +2,9 @@
 
     python -m services.smoothing.commands boundary PREVIOUS NEXT [--after LATER] [--window N] [--series] [--json]
     python -m services.smoothing.commands smooth PREVIOUS NEXT --method blend|reextract --out DIR [--frames K] [--json]
-    python -m services.smoothing.commands fields
 
-A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG files. Exit code 0: measured (whatever the verdict), or
-repaired; 1: the repair was refused; 2: bad input, one line on stderr.
+`--fields` tells what the JSON says. A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG files. Exit code 0:
+measured (whatever the verdict), or repaired; 1: the repair was refused; 2: bad input, one line on stderr.
 """
 
 import argparse
@@ -19,12 +18,23 @@ from services.smoothing.adapters.clips import EncodeError, VideoError
 from services.smoothing.domain import DEFAULT_THRESHOLDS, Method, Seam, SeamError, Thresholds, Verdict, judge, where
 from services.smoothing.workers.checking import DEFAULT_WINDOW, check
 from services.smoothing.workers.repairing import BLEND_FRAMES, DEFAULT_REACH, Repair, smooth
+from shared.command_line import CLIPS, EXIT_PROBLEM, OneLineParser, add_clip, add_json
 
 EXIT_REFUSED = 1
-EXIT_PROBLEM = 2
 TOLD_EVERY = 50
 
 METHODS = {"blend": Method.FRAME_BLENDING, "reextract": Method.RE_EXTRACTION}
+
+BOUNDARY = f"""Can the cut from PREVIOUS to NEXT be seen, where is it worst, and what would mend it?
+
+{CLIPS}
+Exit code 0: measured, whatever the verdict; 2: bad input."""
+
+SMOOTH = f"""Try to repair the cut from PREVIOUS to NEXT, into new files; the clips themselves stay as they are.
+
+{CLIPS}
+A repair is kept only if the seam is better and nothing else is worse.
+Exit code 0: repaired; 1: refused, with its numbers; 2: bad input."""
 
 FIELDS = {
     "boundary_ssim_before": "SSIM of the two frames at the cut from PREVIOUS to NEXT; -1 to 1, higher is better",
@@ -169,32 +179,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m services.smoothing.commands", description="Seams between clips.")
+    parser = OneLineParser(prog="rushes", description="Seams between clips.")
     commands = parser.add_subparsers(dest="command", required=True)
-    look = commands.add_parser("boundary", help="can the cut from one clip to the next be seen?")
-    _pair(look)
+    look = commands.add_parser("boundary", description=BOUNDARY)
+    add_clip(look, "PREVIOUS", "the clip before the cut")
+    add_clip(look, "NEXT", "the clip after the cut")
     look.add_argument("--after", type=Path, metavar="LATER", help="also judge the cut from NEXT to this clip")
-    look.add_argument(
-        "--window", type=int, default=DEFAULT_WINDOW, metavar="N", help="frames on each side (%(default)s)"
-    )
+    text = "frames on each side of the cut to look at (%(default)s)"
+    look.add_argument("--window", type=int, default=DEFAULT_WINDOW, metavar="N", help=text)
     look.add_argument("--series", action="store_true", help="with --json: every step of the window")
+    add_json(look, FIELDS)
     look.set_defaults(run=_run_boundary)
-    mend = commands.add_parser("smooth", help="try to repair it, into new files")
-    _pair(mend)
-    mend.add_argument("--method", choices=METHODS, required=True)
-    mend.add_argument("--out", type=Path, required=True, metavar="DIR")
+    mend = commands.add_parser("smooth", description=SMOOTH)
+    add_clip(mend, "PREVIOUS", "the clip before the cut")
+    add_clip(mend, "NEXT", "the clip after the cut")
+    text = "blend: a motion-compensated cross-fade; reextract: cut where two frames join best, and drop the rest"
+    mend.add_argument("--method", choices=METHODS, required=True, help=text)
+    text = "folder for the repaired clips; made if it is not there"
+    mend.add_argument("--out", type=Path, required=True, metavar="DIR", help=text)
     text = f"frames to blend (as needed, up to {BLEND_FRAMES[-1]}), or to drop at most from each clip ({DEFAULT_REACH})"
     mend.add_argument("--frames", type=int, metavar="K", help=text)
+    add_json(mend, FIELDS)
     mend.set_defaults(run=_run_smooth)
-    fields = commands.add_parser("fields", help="what the JSON fields mean")
-    fields.set_defaults(run=_run_fields)
     return parser
-
-
-def _pair(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("previous", type=Path, metavar="PREVIOUS")
-    parser.add_argument("next", type=Path, metavar="NEXT")
-    parser.add_argument("--json", action="store_true", help="print JSON; `fields` explains it")
 
 
 def _run_boundary(options: argparse.Namespace) -> int:
@@ -229,12 +236,6 @@ def _told(frame: int) -> None:
     """One line on the terminal that counts up; nothing where a program reads along."""
     if frame % TOLD_EVERY == 0:
         print(f"\rencoding frame {frame} ", end="", file=sys.stderr, flush=True)
-
-
-def _run_fields(options: argparse.Namespace) -> int:
-    width = max(map(len, FIELDS))
-    print("\n".join(f"{name:{width}}  {meaning}" for name, meaning in FIELDS.items()))
-    return 0
 
 
 def _sentence(heading: str, seam: dict[str, Any]) -> str:

@@ -6,10 +6,10 @@
     python -m services.scoring.commands drift CLIP CLIP... [--identity IMAGE]... [--gates FILE] [--json]
     python -m services.scoring.commands identity IMAGE_A IMAGE_B [--json]
     python -m services.scoring.commands identity --status [--json]
-    python -m services.scoring.commands fields
 
-A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG pictures. Exit code 0: measured, whatever the verdict; 2:
-bad input, or a back-end that is not as the settings ask (`identity --status`), with one line on stderr.
+`--fields` tells what the JSON says. A clip is an MP4, MOV, MKV or WebM file, or a folder of PNG pictures. Exit code 0:
+measured, whatever the verdict; 2: bad input, or a back-end that is not as the settings ask (`identity --status`), with
+one line on stderr.
 """
 
 from services.scoring.commands.fields import FIELDS

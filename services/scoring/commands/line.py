@@ -6,7 +6,6 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
 
 from services.scoring.adapters.backends import (
     BackendUnavailable,
@@ -22,9 +21,31 @@ from services.scoring.domain import Expectation
 from services.scoring.settings import IdentitySettings
 from services.scoring.workers.comparison import Align, NotComparable, Range
 from services.scoring.workers.meters import FREEZE_SECONDS
+from shared.command_line import CLIPS, EXIT_PROBLEM, OneLineParser, add_clip, add_json
 from shared.video.decode import VideoError
 
-EXIT_PROBLEM = 2
+SCORE = f"""How good is this clip, without another one to compare it with?
+
+{CLIPS}
+Every metric is held against its limits; one that fails names the frame and the region where it is worst.
+Exit code 0: measured, whatever the verdict; 2: bad input."""
+
+COMPARE = f"""How far is CLIP from REFERENCE, frame by frame: SSIM, PSNR of Y, U and V, MSE, MAE?
+
+{CLIPS}
+Another size or number of frames is refused unless --align says how.
+Exit code 0: measured; 2: bad input."""
+
+DRIFT = f"""How far have the clips of a chain moved from the first one, and at which segment will they cross a limit?
+
+{CLIPS}
+Exit code 0: measured; 2: bad input."""
+
+IDENTITY = """Do two pictures show the same person?
+
+RUSHES_FACE_MODELS and the SCORING_IDENTITY_ settings choose what compares them; --status says what that is.
+Exit code 0: compared; 2: bad input."""
+
 PROGRESS_FROM_FRAMES = 100
 PROGRESS_EVERY = 20
 
@@ -40,46 +61,69 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
-class _OneLineParser(argparse.ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        self.exit(EXIT_PROBLEM, f"{self.prog}: {message}\n")
-
-
 def _parser() -> argparse.ArgumentParser:
-    parser = _OneLineParser(prog="rushes", description="Numbers of clips.")
+    parser = OneLineParser(prog="rushes", description="Numbers of clips.")
     commands = parser.add_subparsers(dest="command", required=True)
-    scoring = commands.add_parser("score", help="how good is this clip?")
-    scoring.add_argument("clip", type=Path, metavar="CLIP")
-    scoring.add_argument("--expect-frames", type=int, metavar="N")
-    scoring.add_argument("--expect-fps", type=float, metavar="F")
-    scoring.add_argument("--expect-size", type=_size, metavar="WxH")
-    text = "how long a picture must stand still to be frozen (%(default)s)"
-    scoring.add_argument("--freeze-seconds", type=_seconds, default=FREEZE_SECONDS, metavar="S", help=text)
-    scoring.set_defaults(run=_run_score)
-    comparing = commands.add_parser("compare", help="how far is this clip from that one?")
-    comparing.add_argument("reference", type=Path, metavar="REFERENCE")
-    comparing.add_argument("clip", type=Path, metavar="CLIP")
-    comparing.add_argument("--range", choices=list(Range), default=Range.FULL, help="luma as seen, or as stored")
-    text = "start: the frames both have; size: resize CLIP. May be given twice"
-    comparing.add_argument("--align", choices=list(Align), action="append", default=[], help=text)
-    comparing.set_defaults(run=_run_compare)
-    drifting = commands.add_parser("drift", help="how far have these clips moved from the first one?")
-    drifting.add_argument("clips", type=Path, nargs="+", metavar="CLIP")
-    drifting.set_defaults(run=_run_drift)
-    for command in (scoring, drifting):
-        command.add_argument("--identity", type=Path, action="append", default=[], metavar="IMAGE")
-        command.add_argument("--fps", type=_rate, default=24.0, help="of a folder of pictures (%(default)s)")
-        command.add_argument("--gates", type=Path, metavar="FILE", help='JSON: {"sharpness": {"fail_below": 0.1}}')
-    for command in (scoring, comparing):
-        command.add_argument("--series", action="store_true", help="with --json: the value of every frame")
-    faces = commands.add_parser("identity", help="is this the same person?")
-    faces.add_argument("images", type=Path, nargs="*", metavar="IMAGE")
-    faces.add_argument("--status", action="store_true", help="which back-end, from which files, on what device")
-    faces.set_defaults(run=_run_identity)
-    for command in (scoring, comparing, drifting, faces):
-        command.add_argument("--json", action="store_true", help="print JSON; `fields` explains it")
-    commands.add_parser("fields", help="what the JSON fields mean").set_defaults(run=_run_fields)
+    _add_score(commands)
+    _add_compare(commands)
+    _add_drift(commands)
+    _add_identity(commands)
     return parser
+
+
+def _add_score(commands: "argparse._SubParsersAction[OneLineParser]") -> None:
+    command = commands.add_parser("score", description=SCORE)
+    add_clip(command, "CLIP", "the clip to measure")
+    command.add_argument("--expect-frames", type=int, metavar="N", help="how many frames it should have")
+    command.add_argument("--expect-fps", type=float, metavar="F", help="how many frames a second it should have")
+    command.add_argument("--expect-size", type=_size, metavar="WxH", help="how large it should be, as 832x480")
+    text = "how long a picture must stand still to be frozen (%(default)s)"
+    command.add_argument("--freeze-seconds", type=_seconds, default=FREEZE_SECONDS, metavar="S", help=text)
+    _add_judging(command)
+    command.add_argument("--series", action="store_true", help="with --json: the value of every frame")
+    add_json(command, FIELDS)
+    command.set_defaults(run=_run_score)
+
+
+def _add_compare(commands: "argparse._SubParsersAction[OneLineParser]") -> None:
+    command = commands.add_parser("compare", description=COMPARE)
+    add_clip(command, "REFERENCE", "what it should look like")
+    add_clip(command, "CLIP", "the clip to measure")
+    text = "luma as it is seen (full), or as it is stored (native) (%(default)s)"
+    command.add_argument("--range", choices=list(Range), default=Range.FULL, help=text)
+    text = "start: compare the frames both have; size: resize CLIP to REFERENCE. May be given twice"
+    command.add_argument("--align", choices=list(Align), action="append", default=[], help=text)
+    command.add_argument("--series", action="store_true", help="with --json: the value of every frame")
+    add_json(command, FIELDS)
+    command.set_defaults(run=_run_compare)
+
+
+def _add_drift(commands: "argparse._SubParsersAction[OneLineParser]") -> None:
+    command = commands.add_parser("drift", description=DRIFT)
+    command.add_argument("clips", type=Path, nargs="+", metavar="CLIP", help="the segments of a chain, in order")
+    _add_judging(command)
+    add_json(command, FIELDS)
+    command.set_defaults(run=_run_drift)
+
+
+def _add_judging(command: OneLineParser) -> None:
+    text = "a picture of who should be seen; may be given more than once, the likest one counts"
+    command.add_argument("--identity", type=Path, action="append", default=[], metavar="IMAGE", help=text)
+    text = "frames a second of a folder of pictures (%(default)s)"
+    command.add_argument("--fps", type=_rate, default=24.0, metavar="F", help=text)
+    text = """limits of your own in place of the built-in ones, as JSON: {"sharpness": {"fail_below": 0.1}}"""
+    command.add_argument("--gates", type=Path, metavar="FILE", help=text)
+
+
+def _add_identity(commands: "argparse._SubParsersAction[OneLineParser]") -> None:
+    command = commands.add_parser("identity", description=IDENTITY)
+    command.add_argument("images", type=Path, nargs="*", metavar="IMAGE", help="two pictures, a face in each")
+    text = (
+        "which back-end compares faces, from which files, on which device; exit code 2 if it is not as the settings ask"
+    )
+    command.add_argument("--status", action="store_true", help=text)
+    add_json(command, FIELDS)
+    command.set_defaults(run=_run_identity)
 
 
 def _size(text: str) -> tuple[int, int]:
@@ -218,12 +262,6 @@ def _print_status(status: IdentityStatus, *, as_json: bool) -> None:
             print(f"{name:12} {text}")
     if status.problem:
         raise BadInput(status.problem)
-
-
-def _run_fields(options: argparse.Namespace) -> None:
-    del options
-    width = max(map(len, FIELDS))
-    print("\n".join(f"{name:{width}}  {meaning}" for name, meaning in FIELDS.items()))
 
 
 def _progress(done: int, total: int) -> None:

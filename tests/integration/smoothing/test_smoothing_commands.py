@@ -326,6 +326,30 @@ def sound(path: Path, *, skip: float = 0.0) -> list[float]:
 
 class TestBadInput:
     @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["boundary", "a.mp4"],
+            ["boundary", "a", "b", "--window", "x"],
+            ["smooth", "a", "b", "--method", "glue"],
+            ["x"],
+        ],
+    )
+    def test_wrong_usage_is_one_line_and_exit_code_2(
+        self, arguments: list[str], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        with pytest.raises(SystemExit) as end:
+            main(arguments)
+        assert end.value.code == 2
+        error = capsys.readouterr().err
+        assert error.startswith("rushes") and error.count("\n") == 1
+
+    def test_the_fields_of_the_json_are_explained(self, capsys: pytest.CaptureFixture[str]) -> None:
+        with pytest.raises(SystemExit) as end:
+            main(["smooth", "--fields"])
+        assert end.value.code == 0
+        assert [line.split()[0] for line in capsys.readouterr().out.splitlines()] == list(FIELDS)
+
+    @pytest.mark.parametrize(
         ("content", "line"),
         [(None, "the file does not exist"), (b"", "the file is empty (0 bytes)"), (b"text", "not a readable")],
     )
