@@ -36,7 +36,8 @@ HOUSEKEEPING_SECONDS = 3600.0
 class Chassis:
     """Owns the lifetimes: database and schema first, then the service's own start, then events, work and the relay.
 
-    The HTTP port opens at once; `/readyz` says what is still missing. A shutdown stops taking events, drains the
+    The HTTP port opens at once; `/readyz` says what is still missing: "start" until the service's own start is done,
+    then the broker and whatever else it cannot do its work without. A shutdown stops taking events, drains the
     workers while the relay says what they leave, and closes.
     """
 
@@ -134,9 +135,9 @@ class Chassis:
         for worker in list(self._workers.values()):
             worker.start()
         relaying = asyncio.create_task(self._relay.run(), name=f"{self.name}-relay")
+        self._starting = None
         try:
             await self.consumer.start()
-            self._starting = None
             logger.info("ready")
             await asyncio.Event().wait()
         finally:

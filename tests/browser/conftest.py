@@ -14,6 +14,7 @@ from shared.media import MediaStore
 from tests.support.chromium import MEND, find
 from tests.support.clips import bulged, camera, clip, photograph
 from tests.support.http import TestKeys
+from tests.support.services import until_ready
 from tests.support.studio import FakeServices, build_studio
 
 
@@ -49,12 +50,13 @@ async def clips(media: MediaStore, files: tuple[Path, Path]) -> tuple[str, str]:
 async def site(
     services: FakeServices, settings_of: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> AsyncIterator[str]:
-    """Studio on a port of its own; its address."""
+    """Studio on a port of its own, its database connected, without a broker; its address."""
     chassis = build_studio(settings_of("studio"), services, secret_folder=tmp_path)
     server = uvicorn.Server(uvicorn.Config(chassis.app, host="127.0.0.1", port=0, log_config=None))
     serving = asyncio.create_task(server.serve())
     while not server.started:
         await asyncio.sleep(0.01)
+    await until_ready(chassis.app, without={"broker", "relay"})
     port = server.servers[0].sockets[0].getsockname()[1]
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True

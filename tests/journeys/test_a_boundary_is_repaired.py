@@ -32,15 +32,27 @@ def current(player: Player, scene: int) -> list[Json]:
     return sorted((segment for segment in found if segment["is_current"]), key=lambda segment: segment["position"])
 
 
-def boundaries(player: Player, segment: int) -> Json:
-    """Of a version that smoothing knows to be current, once both are measured."""
+def boundaries(player: Player, scene: int, position: int) -> Json:
+    """Of the version that the scene shows, once smoothing has heard of it and of those beside it, and measured both.
+
+    Dispatch says what a scene shows; smoothing hears of it later, of one version after the other.
+    """
 
     def look() -> Json | None:
-        answer = player.http.get(f"/api/segments/{segment}/boundary-check")
-        return answer.json() if answer.status_code == 200 and answer.json()["is_current"] else None
+        shown = {segment["position"]: segment["id"] for segment in current(player, scene)}
+        answer = player.http.get(f"/api/segments/{shown[position]}/boundary-check")
+        if answer.status_code != 200:
+            return None
+        found: Json = answer.json()
+        known = {position: found["current_segment_id"]} | {
+            found[end]["neighbour"]["position"]: found[end]["neighbour"]["segment_id"]
+            for end in ("before", "after")
+            if found[end] is not None and found[end]["neighbour"] is not None
+        }
+        return found if known == {one: shown[one] for one in shown if abs(one - position) <= 1} else None
 
-    found: Json = player.wait(f"the boundaries of segment {segment}", look)
-    return found
+    measured: Json = player.wait(f"the boundaries of position {position}", look)
+    return measured
 
 
 def repaired(player: Player, segment: int, **wish: str) -> Json:
@@ -57,11 +69,12 @@ def repaired(player: Player, segment: int, **wish: str) -> Json:
 
 def test_a_chain_joins_and_a_segment_with_another_seed_does_not(player: Player, scene: int) -> None:
     chain = current(player, scene)
-    joined = boundaries(player, chain[1]["id"])
+    joined = boundaries(player, scene, 2)
     assert [joined[end]["verdict"] for end in ("before", "after")] == ["green", "green"]
 
-    asked = player.post(f"/api/segments/{chain[1]['id']}/regenerate?wait_seconds=60", {"seed": 99})["segment"]
-    found = boundaries(player, asked["id"])
+    asked = player.regenerate(chain[1]["id"], {"seed": 99})
+    found = boundaries(player, scene, 2)
+    assert found["segment_id"] == asked["id"]
     assert (found["before"]["verdict"], found["after"]["verdict"]) == ("green", "red")
     assert found["needs_smoothing"] is True
 
@@ -71,8 +84,12 @@ def test_a_chain_joins_and_a_segment_with_another_seed_does_not(player: Player, 
         return bool(numbers == [found["boundary_ssim_before"], found["boundary_ssim_after"]])
 
     player.wait("dispatch to show the numbers", shown)
-    feed = player.get("/api/activity", subject=f"scene:{scene}")["items"]
-    assert any(line["kind"] == "boundary_red" for line in feed)
+
+    def told() -> bool:
+        feed = player.get("/api/activity", subject=f"scene:{scene}")["items"]
+        return any(line["kind"] == "boundary_red" for line in feed)
+
+    player.wait("the activity feed to tell of it", told)
     assert current(player, scene)[1]["id"] == asked["id"], "nothing is repaired unasked"
 
 
@@ -81,7 +98,7 @@ def test_a_boundary_that_does_not_show_is_not_repaired_and_says_so_with_numbers(
     refused = repaired(player, segment["id"], position="before", method="frame_blending")
     assert (refused["state"], refused["rejected_by"], refused["clips"]) == ("rejected", "smoothing", [])
     assert "nothing to repair" in refused["reasons"][0]
-    assert refused["before"]["ssim"] == boundaries(player, segment["id"])["boundary_ssim_before"]
+    assert refused["before"]["ssim"] == boundaries(player, scene, 2)["boundary_ssim_before"]
     assert current(player, scene)[1]["id"] == segment["id"]
 
 
@@ -96,15 +113,13 @@ def test_the_repair_that_was_asked_for_is_scored_becomes_current_and_can_be_undo
     assert [clip["clip_sha256"] for clip in repair["clips"]] == [segment["clip"]["sha256"] for segment in changed]
     for segment in changed:
         assert player.get(f"/api/segments/{segment['id']}/scores")["items"], "it was scored before it became current"
-    measured = boundaries(player, changed[0]["id"])
-    assert measured["needs_smoothing"] is False
+    assert boundaries(player, scene, 2)["needs_smoothing"] is False
 
     undone = player.post(repair["links"]["undo"])
     assert [one["id"] for one in undone["segments"]] == [old["id"] for old in replaced]
     player.wait("smoothing to hear of it", lambda: player.get(repair["links"]["self"])["state"] == "undone")
     assert [segment["clip"] for segment in current(player, scene)] == [segment["clip"] for segment in before]
-    again = boundaries(player, before[1]["id"])
-    assert again["after"]["verdict"] == "red"
+    assert boundaries(player, scene, 2)["after"]["verdict"] == "red"
 
 
 def test_the_command_line_shows_a_boundary_and_why_a_repair_is_refused(
@@ -121,9 +136,9 @@ def test_the_command_line_shows_a_boundary_and_why_a_repair_is_refused(
 
 def test_a_boundary_is_accepted_as_it_is(player: Player, scene: int) -> None:
     segment = current(player, scene)[1]
-    shown = boundaries(player, segment["id"])
+    shown = boundaries(player, scene, 2)
     player.post(f"/api/segments/{segment['id']}/smooth-boundary", {"position": "after", "method": "accept"})
-    accepted = boundaries(player, segment["id"])
+    accepted = boundaries(player, scene, 2)
     assert (shown["needs_smoothing"], accepted["needs_smoothing"]) == (True, False)
     assert accepted["after"]["accepted_by"] and accepted["after"]["reading"] == shown["after"]["reading"]
 

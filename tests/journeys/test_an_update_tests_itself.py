@@ -100,12 +100,15 @@ def _with_newer_baseline(player: Player, reference: int, before: Json) -> Json |
 def test_a_newer_update_during_a_run_lets_both_finish_and_the_older_says_superseded(
     player: Player, studio: Studio
 ) -> None:
-    older = player.publish(studio, f"{studio.lora}-older", MILD | {"detail": [0.06, 0.02]})
-    newer = player.publish(studio, f"{studio.lora}-newer", MILD | {"detail": [0.05, 0.03]})
-    reports = {version["id"]: player.report(player.run_of_version(version["id"])["id"]) for version in (older, newer)}
-    assert reports[older["id"]]["run"]["status"] == reports[newer["id"]]["run"]["status"] == "completed"
-    assert reports[older["id"]]["run"]["superseded"] is True
-    assert reports[newer["id"]]["run"]["superseded"] is False
+    with player.held_queue():
+        versions = [
+            player.publish(studio, f"{studio.lora}-{name}", MILD | {"detail": detail})
+            for name, detail in (("older", [0.06, 0.02]), ("newer", [0.05, 0.03]))
+        ]
+        older, newer = (player.run_of_version(version["id"])["id"] for version in versions)
+        assert player.get(f"/api/regression/runs/{older}/report")["run"]["superseded_by_run_id"] == newer
+    ended = [player.report(run)["run"] for run in (older, newer)]
+    assert [(run["status"], run["superseded"]) for run in ended] == [("completed", True), ("completed", False)]
 
 
 def test_a_rollback_never_undoes_a_newer_version(player: Player, studio: Studio, degraded: Json) -> None:
@@ -125,9 +128,10 @@ def test_a_second_reference_for_the_same_scene_is_refused(player: Player, studio
 def test_a_character_deleted_during_a_run_ends_it_and_the_report_says_so(player: Player) -> None:
     studio = player.set_up(name=f"leaving-{secrets.token_hex(3)}")
     player.make_reference(studio, seed=5)
-    run = player.post("/api/regression/run", {"reference_ids": studio.references})["id"]
-    player.delete(f"/api/characters/{studio.character}")
-    report = player.report(run)
+    with player.held_queue():
+        run = player.post("/api/regression/run", {"reference_ids": studio.references})["id"]
+        player.delete(f"/api/characters/{studio.character}")
+        report = player.report(run)
     (gone,) = report["run"]["gone"]
     assert gone["reference_id"] == studio.references[0]
     assert "character" in gone["reason"]

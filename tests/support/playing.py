@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -153,6 +154,15 @@ class Player:
         studio.versions.append(version)
         return version
 
+    @contextmanager
+    def held_queue(self) -> Iterator[None]:
+        """Nothing new is rendered meanwhile, so that what was started stays unfinished however quick the machine is."""
+        self._ask("PUT", "/api/queue", json={"is_paused": True})
+        try:
+            yield
+        finally:
+            self._ask("PUT", "/api/queue", json={"is_paused": False})
+
     def lora_folders(self) -> list[Path]:
         return [
             self.stack.home / name.replace("comfyui_standin", "comfyui", 1) / "models" / "loras"
@@ -208,6 +218,18 @@ class Player:
         found = self.get(f"/api/regression/references/{reference}")
         assert found["status"] != "failed", found
         return bool(found["status"] == "ready")
+
+    def regenerate(self, segment: int, changes: Json) -> Json:
+        """The new version, once the scene shows it."""
+        asked = self.post(f"/api/segments/{segment}/regenerate?wait_seconds=20", changes)["segment"]["id"]
+
+        def look() -> Json | None:
+            found = self.get(f"/api/segments/{asked}")
+            assert found["state"] != "failed", found
+            return found if found["is_current"] else None
+
+        made: Json = self.wait(f"version {asked} of segment {segment}", look)
+        return made
 
     def prompts(self) -> set[str]:
         """Every prompt that a render server has finished, once none has anything left to do."""

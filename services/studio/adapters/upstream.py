@@ -10,8 +10,9 @@ from services.studio import metrics
 from services.studio.domain.routes import Owner
 
 CONNECT_SECONDS = 3.0
-READ_SECONDS = 60.0
-"""Until the first byte of an answer, and between two parts of it. Services answer at once; slow work is a job."""
+READ_SECONDS = 75.0
+"""Until the first byte of an answer, and between two parts of it. Services answer at once, slow work is a job; but a
+caller may ask to wait for a render, up to a minute (`wait_seconds`), and such an answer still has to come through."""
 
 DOCUMENT_SECONDS = 5.0
 KEPT_CONNECTIONS = 64

@@ -15,6 +15,7 @@ from shared.ids import uuid7
 from shared.kafka.topics import create_topics
 from tests.support.catalog import Client, build_catalog
 from tests.support.http import TestKeys, api_client
+from tests.support.services import running
 
 DEADLINE_SECONDS = 60
 
@@ -23,12 +24,6 @@ async def heard(consumer: AIOKafkaConsumer) -> dict[str, Any]:
     message = await asyncio.wait_for(consumer.getone(), DEADLINE_SECONDS)
     payload: dict[str, Any] = orjson.loads(message.value)
     return payload
-
-
-async def until_ready(client: Client) -> None:
-    async with asyncio.timeout(DEADLINE_SECONDS):
-        while (await client.http.get("/readyz")).status_code != 200:
-            await asyncio.sleep(0.1)
 
 
 async def test_a_version_published_over_http_is_rolled_back_over_kafka(
@@ -45,10 +40,11 @@ async def test_a_version_published_over_http_is_rolled_back_over_kafka(
         topic_prefix + topics.ASSET_UPDATED.name, bootstrap_servers=kafka_bootstrap, auto_offset_reset="earliest"
     )
     await listener.start()
-    async with chassis.app.router.lifespan_context(chassis.app):
-        async with api_client(chassis.app) as http:
-            await until_ready(Client(http))
-        async with api_client(chassis.app, token=(tmp_path / "token").read_text().strip()) as http:
+    try:
+        async with (
+            running(chassis),
+            api_client(chassis.app, token=(tmp_path / "token").read_text().strip()) as http,
+        ):
             client = Client(http)
             asset = await client.lora()
             one = await client.lora_version(asset["id"], "anna-v1.pt")
@@ -57,7 +53,8 @@ async def test_a_version_published_over_http_is_rolled_back_over_kafka(
             await ask_for_rollback(kafka_bootstrap, topic_prefix, asset["id"], two["id"], one["id"])
             rolled_back = await heard(listener)
             shown = await client.get(f"/api/assets/{asset['id']}")
-    await listener.stop()
+    finally:
+        await listener.stop()
     assert [event["version_id"] for event in released] == [one["id"], two["id"]]
     assert (rolled_back["cause"], rolled_back["version_id"], rolled_back["sequence"]) == ("rollback", one["id"], 3)
     assert (rolled_back["run_id"], rolled_back["updated_by"]) == (5, "rita")

@@ -24,6 +24,7 @@ from shared.media import MediaStore
 from tests.support.boundaries import checked, repaired, smoothed
 from tests.support.dispatch import CHARACTER, SCENE_TYPE, WORKFLOW, FakeRenderServer, facts, score, seed_image_bytes
 from tests.support.http import TestKeys, api_client
+from tests.support.services import running
 
 DEADLINE_SECONDS = 90
 
@@ -103,7 +104,7 @@ async def studio(
     try:
         async with (
             AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer,
-            chassis.app.router.lifespan_context(chassis.app),
+            running(chassis),
             api_client(chassis.app, token=keys.token(Role.CREATOR, name="grace")) as client,
         ):
             studio = Studio(producer, listener, topic_prefix, Store(chassis.database), client, media)

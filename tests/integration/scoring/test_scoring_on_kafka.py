@@ -20,6 +20,7 @@ from shared.kafka.topics import create_topics
 from shared.media import MediaStore
 from tests.support.clips import ASTRONAUT_FACE, bulged, camera, clip, photograph
 from tests.support.scoring import generated, stored_clip
+from tests.support.services import running
 
 DEADLINE_SECONDS = 90
 
@@ -70,7 +71,7 @@ async def test_real_clips_come_back_with_real_scores(
     try:
         async with (
             AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer,
-            chassis.app.router.lifespan_context(chassis.app),
+            running(chassis),
         ):
             for event in [*events, *events]:
                 await say(producer, topic_prefix, event)

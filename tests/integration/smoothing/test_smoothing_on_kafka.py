@@ -21,6 +21,7 @@ from shared.media import MediaStore
 from shared.video.decode import examine
 from tests.support.clips import camera, clip, photograph
 from tests.support.http import TestKeys, api_client
+from tests.support.services import running
 from tests.support.smoothing import activated, generated
 
 DEADLINE_SECONDS = 90
@@ -71,7 +72,7 @@ async def test_real_clips_come_back_as_judged_seams_whatever_comes_first(
     try:
         async with (
             AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer,
-            chassis.app.router.lifespan_context(chassis.app),
+            running(chassis),
         ):
             for number, segment in enumerate(segments, 1):
                 await say(producer, topic_prefix, activated(segment, number))
@@ -115,7 +116,7 @@ async def test_a_repair_that_is_asked_for_is_made_of_real_clips_and_proposed(
     try:
         async with (
             AIOKafkaProducer(bootstrap_servers=kafka_bootstrap) as producer,
-            chassis.app.router.lifespan_context(chassis.app),
+            running(chassis),
             api_client(chassis.app, token=keys.token(Role.CREATOR)) as http,
             asyncio.timeout(DEADLINE_SECONDS),
         ):
