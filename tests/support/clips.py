@@ -18,7 +18,7 @@ Rgb = NDArray[np.uint8]
 
 @lru_cache
 def photograph(name: str) -> Rgb:
-    """A photograph that ships inside scikit-image: astronaut (a face), chelsea, coffee, rocket."""
+    """A photograph that ships inside scikit-image, by the name of its function in skimage.data; astronaut is a face."""
     picture: Rgb = getattr(skimage.data, name)()
     picture.setflags(write=False)
     return picture

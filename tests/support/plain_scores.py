@@ -60,7 +60,7 @@ def colourfulness(rgb: NDArray[np.uint8]) -> float:
 
 
 def sharpness(grey: NDArray[np.uint8], side: int = 256) -> float:
-    """Slope of the fine over the coarse gradient where the coarse one is strongest, less the share of noise."""
+    """Weighted slope of fine over coarse gradient where the coarse one is strongest, less what noise adds by Stein."""
     scale = side / np.sqrt(grey.size)
     size = (round(grey.shape[0] * scale), round(grey.shape[1] * scale))
     if scale < 1:
@@ -71,16 +71,20 @@ def sharpness(grey: NDArray[np.uint8], side: int = 256) -> float:
         np.stack(np.gradient(gaussian_filter(picture, sigma, mode="mirror", truncate=4)))[:, 1:-1, 1:-1]
         for sigma in (1.0, 2.5)
     )
-    size_of = np.hypot(*coarse)
-    strongest = size_of >= np.percentile(size_of, 90)
-    squared = float((size_of[strongest] ** 2).mean())
-    if squared < 0.25**2:
+    squared = (coarse**2).sum(axis=0)
+    weakest = max(np.percentile(squared, 85), 1e-6)
+    above = (squared - weakest) / (0.5 * weakest)
+    weight = np.clip(above, 0, 1)
+    edge = float((weight * squared).sum())
+    if edge <= 0.25**2 * weight.sum():
         return 0.0
-    inner = (fine * coarse).sum(axis=0)[strongest].mean()
-    outer = (fine[1] * coarse[0] - fine[0] * coarse[1])[strongest] / np.maximum(size_of[strongest], 1e-9)
-    noise = (outer**2).mean()
-    shared = [2 * (2 * (1 + 0.64) / (s**2 + 2.5**2 + 2 * 0.64)) ** 2 for s in (1.0, 2.5)]
-    ratio = (inner - shared[0] * noise) / max(squared - shared[1] * noise, squared / 2)
+    inner = float((weight * (fine * coarse).sum(axis=0)).sum())
+    outer = (fine[1] * coarse[0] - fine[0] * coarse[1]) ** 2 / np.maximum(squared, 1e-9)
+    spread = 2 * (weight + np.where((above > 0) & (above < 1), squared / (0.5 * weakest), 0)).sum()
+    s1, s2 = 1 + 0.64, 2.5**2 + 0.64
+    shared = (2 * s2 / (s1 + s2)) ** 2
+    noise = (weight * outer).sum() / weight.sum() / ((s2 / s1) ** 2 - shared**2 + (shared - 1.4) ** 2)
+    ratio = (inner - shared * noise * spread) / max(edge - noise * spread, edge / 2)
     return float(np.clip((ratio - 1) / 1.5, 0, 1))
 
 

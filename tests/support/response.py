@@ -70,10 +70,6 @@ MUST_NOT: Mapping[str, Sequence[str]] = {
              "frozen_frames", "identity_similarity"),
 }  # fmt: skip
 
-KNOWN_MISSES = {("noise", "sharpness", "retina, pan and zoom")}
-"""Defect, metric, clip. Where the edges are fainter than strong noise, the strongest gradients are those of the noise:
-at 18 levels sharpness rises by 0.06 on the one clip that is mostly black; its floor is 0.03. The others stay still."""
-
 EXPECTED = Expectation(width=SIZE[0], height=SIZE[1], frames=FRAMES, fps=FPS)
 Values = Mapping[str, float | None]
 
@@ -100,13 +96,7 @@ class Responses:
         return [None if value is None else value - at for value in found]
 
     def broken(self, defect: str, metric: str) -> str | None:
-        """What this clip says against the declaration; None where it agrees, was not asked, or is known to miss it."""
-        if (defect, metric, self.source) in KNOWN_MISSES:
-            return None
-        return self.disagreement(defect, metric)
-
-    def disagreement(self, defect: str, metric: str) -> str | None:
-        """As `broken`, the known ones too."""
+        """What this clip says against the declaration; None where it agrees, or was not asked."""
         if self.clean[metric] is None:
             return None
         if metric in MUST_NOT[defect]:

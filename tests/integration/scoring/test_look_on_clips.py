@@ -55,12 +55,13 @@ def noisy(pictures: Iterable[Rgb], sigma: float) -> list[Rgb]:
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)
 def test_a_small_poor_encode_is_not_sharper_than_a_larger_better_one(name: str, tmp_path: Path) -> None:
+    """By more than another encoder moves it (0.003, of the response matrix)."""
     pictures = frames(name, (832, 480))
     small = [cv2.resize(picture, (208, 120), interpolation=cv2.INTER_AREA) for picture in pictures]
     good = encoded(tmp_path / "good.mp4", pictures, crf=20)
     poor = encoded(tmp_path / "poor.mp4", small, crf=26)
     assert laplacian_variance(poor) > laplacian_variance(good), "the trap is there"
-    assert value(poor, "sharpness") < value(good, "sharpness") - 0.02
+    assert value(poor, "sharpness") < value(good, "sharpness") - 0.005
 
 
 @pytest.mark.parametrize("name", PHOTOGRAPHS)

@@ -8,7 +8,6 @@ from services.scoring.domain import METRICS
 from tests.support.degrading import DEFECTS, SOURCES
 from tests.support.response import (
     DOWN,
-    KNOWN_MISSES,
     MUST,
     MUST_NOT,
     RECOGNISER_MUST,
@@ -52,12 +51,6 @@ def test_what_must_respond_does_so_monotonically_and_what_must_not_stays_still(
         if (problem := clip.broken(defect, metric)) is not None
     ]
     assert not broken
-
-
-def test_a_known_miss_is_still_one(measured: list[Responses]) -> None:
-    """The day one is mended, it leaves the list."""
-    clips = {clip.source: clip for clip in measured}
-    assert [miss for miss in sorted(KNOWN_MISSES) if clips[miss[2]].disagreement(miss[0], miss[1]) is None] == []
 
 
 def test_every_metric_that_must_respond_is_asked_on_at_least_one_clip(measured: list[Responses]) -> None:

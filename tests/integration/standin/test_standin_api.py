@@ -279,7 +279,7 @@ async def test_a_waiting_prompt_can_be_taken_out_and_a_running_one_interrupted(s
     for prompt_id in ("running", "waiting"):
         submit(standin, still_graph(image=image, prefix=unique()), prompt_id=prompt_id)
     standin.request("POST", "/queue", {"delete": ["waiting"]})
-    assert standin.request("GET", "/queue")[1]["queue_pending"] == []
+    assert "waiting" not in {prompt[1] for prompt in standin.request("GET", "/queue")[1]["queue_pending"]}
     standin.request("POST", "/interrupt", {"prompt_id": "waiting"})
     await asyncio.sleep(0.2)
     assert standin.request("GET", "/history/running")[1] == {}

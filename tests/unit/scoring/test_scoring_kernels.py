@@ -26,7 +26,8 @@ def sharp(picture: Rgb) -> float:
 
 
 def grey(name: str, side: int = 256) -> Rgb:
-    return at_side(picture=luma(rgb=photograph(name)), side=side)
+    picture = photograph(name)
+    return at_side(picture=picture if picture.ndim == 2 else luma(rgb=picture), side=side)
 
 
 class TestLuma:
@@ -57,13 +58,14 @@ class TestLuma:
 
 class TestSharpness:
     def test_reference_value_of_the_camera_photograph(self) -> None:
-        """0.32543 with SciPy, on the 2 x 2 block means b of skimage.data.camera(), halves rounded up:
+        """0.28133 with SciPy, on the 2 x 2 block means b of skimage.data.camera(), halves rounded up:
         g(s) = stack(gradient(gaussian_filter(b, s, mode="mirror", truncate=4)))[:, 1:-1, 1:-1]; f, c = g(1), g(2.5)
-        n = hypot(*c); e = n >= percentile(n, 90); x = (((f[1] * c[0] - f[0] * c[1])[e] / n[e]) ** 2).mean()
-        h(s) = 2 * (3.28 / (s**2 + 7.53)) ** 2
-        (((f * c).sum(0)[e].mean() - h(1) * x) / ((n[e] ** 2).mean() - h(2.5) * x) - 1) / 1.5
+        n = (c**2).sum(0); t = percentile(n, 85); a = 2 * (n / t - 1); w = clip(a, 0, 1)
+        d = 2 * (w + where((a > 0) & (a < 1), 2 * n / t, 0)); k = (13.78 / 8.53) ** 2
+        x = (w * (f[1] * c[0] - f[0] * c[1]) ** 2 / n).sum() / w.sum() / ((6.89 / 1.64) ** 2 - k**2 + (k - 1.4) ** 2)
+        (((w * (f * c).sum(0)).sum() - k * x * d.sum()) / ((w * n).sum() - x * d.sum()) - 1) / 1.5
         """
-        assert sharp(photograph("camera")) == pytest.approx(0.325432, abs=1e-5)
+        assert sharp(photograph("camera")) == pytest.approx(0.281331, abs=1e-5)
 
     @pytest.mark.parametrize("name", PHOTOGRAPHS)
     def test_more_blur_is_less_sharp(self, name: str) -> None:
@@ -73,12 +75,14 @@ class TestSharpness:
         assert values == sorted(values, reverse=True)
         assert values[0] - values[-1] > 0.15
 
-    @pytest.mark.parametrize("name", PHOTOGRAPHS)
-    def test_noise_is_not_sharpness(self, name: str) -> None:
+    @pytest.mark.parametrize("sigma", (4, 12, 18))
+    @pytest.mark.parametrize("name", (*PHOTOGRAPHS, "retina", "grass", "gravel", "text", "moon"))
+    def test_noise_is_not_sharpness(self, name: str, sigma: float) -> None:
+        """Nor does it hide it: at 18 levels most of the edges of the fainter pictures drown."""
         picture = grey(name)
-        noisy = np.clip(picture + np.random.default_rng(1).normal(0, 4, picture.shape), 0, 255).astype(np.uint8)
-        blurred = sharp(cv2.GaussianBlur(picture, (0, 0), 1.5))
-        assert abs(sharp(noisy) - sharp(picture)) < 0.25 * (sharp(picture) - blurred)
+        grain = np.random.default_rng(1).normal(0.5, sigma, picture.shape)
+        noisy = np.clip(picture + grain, 0, 255).astype(np.uint8)
+        assert -0.04 < sharp(noisy) - sharp(picture) < 0.01
 
     @pytest.mark.parametrize("name", PHOTOGRAPHS)
     def test_contrast_tier_and_mirroring_do_not_move_it(self, name: str) -> None:
@@ -97,7 +101,7 @@ class TestSharpness:
         picture = grey(name, 512)
         height, width = picture.shape
         before = edges(luma=picture)
-        row, column = divmod(int(np.argmax(before.count)), 8)
+        row, column = divmod(int(np.argmax(before.weight)), 8)
         x, y, w, h = cell_region(row=row, column=column, width=width, height=height)
         picture[y : y + h, x : x + w] = cv2.GaussianBlur(picture, (0, 0), 4.0)[y : y + h, x : x + w]
         lost = sharpness_cells(of=before) - sharpness_cells(of=edges(luma=picture))
