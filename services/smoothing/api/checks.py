@@ -28,7 +28,7 @@ class BoundaryView(ResponseModel):
     """One end of a version. `reading`, `verdict`, `recommendation`: only where it was measured."""
 
     status: Literal["not_rendered", "pending", "measured", "not_measurable"] = Field(
-        description="not_rendered: there is no clip beside it yet; pending: it will be measured, ask again"
+        description="not_rendered: no clip beside it is known yet; pending: it will be measured, ask again"
     )
     is_current: bool = Field(description="whether both versions are those that the scene shows")
     neighbour: NeighbourView | None
@@ -124,7 +124,7 @@ def _boundary(boundary: Boundary | None, segment: domain.Segment, limits: domain
     meeting = boundary.meeting
     if meeting is None:
         return BoundaryView(
-            status="not_rendered", is_current=True, neighbour=None, reason="there is no clip beside it yet"
+            status="not_rendered", is_current=True, neighbour=None, reason="no clip beside it is known yet"
         )
     neighbour = meeting.previous if meeting.next.id == segment.id else meeting.next
     check = meeting.check

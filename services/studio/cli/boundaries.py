@@ -19,6 +19,9 @@ POLL_SECONDS = 0.5
 WAIT_SECONDS = 1800.0
 """A repair is scored before it is decided on; after half an hour somebody should look why it is not."""
 
+HEARD_SECONDS = 30.0
+"""What a scene shows is news to smoothing for a moment. After so long without the news its answer is told as it is."""
+
 EXIT_REFUSED = 1
 EXIT_NO_ANSWER = 2
 OPEN = ("queued", "making", "proposed")
@@ -51,9 +54,7 @@ def add_to(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         with Target.from_environment().client() as client:
-            found = client.get(f"/api/segments/{segment}/boundary-check")
-            if wait and _pending(found):
-                found = _waited(lambda: client.get(f"/api/segments/{segment}/boundary-check"), _pending, _measuring)
+            found = _measured(client, segment) if wait else client.get(f"/api/segments/{segment}/boundary-check")
         print(json_module.dumps(found, indent=2) if json else "\n".join(_check_lines(found)))
 
     @app.command(help="Repair a boundary as a new version, or accept it as it is. Nothing is overwritten.")
@@ -119,11 +120,36 @@ def _waited(
     raise typer.Exit(EXIT_NO_ANSWER)
 
 
+def _measured(client: Client, segment: int) -> dict[str, Any]:
+    """Once the versions that the scene shows are measured, as far as they are rendered."""
+    heard_until = time.monotonic() + HEARD_SECONDS
+
+    def goes_on(found: dict[str, Any]) -> bool:
+        return _pending(found) or (time.monotonic() < heard_until and _is_behind(client, found))
+
+    return _waited(lambda: client.get(f"/api/segments/{segment}/boundary-check"), goes_on, _measuring)
+
+
 def _pending(found: dict[str, Any]) -> bool:
     return any(found[end] is not None and found[end]["status"] == "pending" for end in ("before", "after"))
 
 
+def _is_behind(client: Client, found: dict[str, Any]) -> bool:
+    """Whether the scene shows a clip here, or beside it, that the answer does not know of yet."""
+    segments = client.get(f"/api/scenes/{found['scene_id']}")["segments"]
+    here = found["position"]
+    shown = {one["position"]: one["id"] for one in segments if one["is_current"] and one["clip"] is not None}
+    if shown.get(here) != found["segment_id"]:
+        return bool(found["is_current"])
+    neighbours = [found[end]["neighbour"] for end in ("before", "after") if found[end] is not None]
+    known = {one["position"]: one["segment_id"] for one in neighbours if one is not None}
+    known[here] = found["current_segment_id"]
+    return any(known.get(position) != shown[position] for position in shown if abs(position - here) <= 1)
+
+
 def _measuring(found: dict[str, Any]) -> str:
+    if not _pending(found):
+        return "the newest versions are not known to smoothing yet"
     ahead = max(found[end]["ahead"] or 0 for end in ("before", "after") if found[end] is not None)
     return f"being measured, {ahead} boundaries ahead of it"
 

@@ -15,18 +15,37 @@ from services.studio.cli.connection import Target
 REPAIR = "0193fd4e-7c5a-7000-8000-000000000001"
 CHECK = "/api/segments/5/boundary-check"
 SMOOTH = "/api/segments/5/smooth-boundary"
+SCENE = "/api/scenes/7"
 READING = {"ssim": 0.61, "worst_visibility": 2.3}
 PENDING = {"status": "pending", "reading": None, "reason": "", "ahead": 3}
 RED = {
     "status": "measured", "reading": READING, "verdict": "red", "reason": "a jump at the cut",
-    "recommendation": "frame_blending", "neighbour": {"segment_id": 4}, "accepted_by": "ada", "ahead": None,
-    "repair": {"id": REPAIR, "state": "rejected"},
+    "recommendation": "frame_blending", "neighbour": {"segment_id": 4, "position": 1}, "accepted_by": "ada",
+    "ahead": None, "repair": {"id": REPAIR, "state": "rejected"},
 }  # fmt: skip
 
 
 def check(before: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
-    found = {"segment_id": 5, "position": 2, "version": 1, "is_current": True, "current_segment_id": 5, "after": None}
+    found = {
+        "scene_id": 7,
+        "segment_id": 5,
+        "position": 2,
+        "version": 1,
+        "is_current": True,
+        "current_segment_id": 5,
+        "after": None,
+    }
     return found | {"before": before} | changes
+
+
+def scene(*shown: int, planned: tuple[int, ...] = ()) -> dict[str, Any]:
+    """The current version of every position in order; `planned`: those of them without a clip."""
+    return {
+        "segments": [
+            {"id": one, "position": position, "is_current": True, "clip": None if one in planned else {}}
+            for position, one in enumerate(shown, 1)
+        ]
+    }
 
 
 def repair(state: str, **changes: Any) -> dict[str, Any]:
@@ -53,6 +72,9 @@ class Api:
         self.asked.append(request)
         waiting = self.answers[request.method, request.url.path]
         return httpx.Response(200, json=waiting.pop(0) if len(waiting) > 1 else waiting[0])
+
+    def count(self, path: str) -> int:
+        return sum(request.url.path == path for request in self.asked)
 
 
 @pytest.fixture
@@ -91,12 +113,62 @@ def test_waiting_goes_on_until_it_is_measured_and_without_it_pending_is_an_answe
     api: Api, capsys: pytest.CaptureFixture[str]
 ) -> None:
     api.answers["GET", CHECK] = [check(PENDING), check(PENDING), check(RED)]
+    api.answers["GET", SCENE] = [scene(4, 5)]
     run("boundary", "5", "--wait", "--json")
     assert json.loads(capsys.readouterr().out)["before"]["verdict"] == "red"
-    assert len(api.asked) == 3
+    assert api.count(CHECK) == 3
     api.answers["GET", CHECK] = [check(PENDING)]
     run("boundary", "5")
     assert "before: pending" in capsys.readouterr().out
+
+
+GREEN = RED | {"verdict": "green", "neighbour": {"segment_id": 6, "position": 3}}
+UNHEARD = {"status": "not_rendered", "reading": None, "reason": "", "neighbour": None, "ahead": None}
+
+
+@pytest.mark.parametrize(
+    ("behind", "shown"),
+    [
+        (check(UNHEARD), scene(4, 5)),
+        (check(RED, after=UNHEARD), scene(4, 5, 6)),
+        (check(None, is_current=False, current_segment_id=3), scene(4, 5)),
+        (check(RED | {"neighbour": {"segment_id": 1, "position": 1}}), scene(4, 5)),
+    ],
+    ids=["before it", "after it", "it is current", "another version before it"],
+)
+def test_waiting_goes_on_while_the_scene_shows_what_smoothing_has_not_heard_of(
+    api: Api, behind: dict[str, Any], shown: dict[str, Any], capsys: pytest.CaptureFixture[str]
+) -> None:
+    api.answers["GET", CHECK] = [behind, check(RED, after=GREEN if len(shown["segments"]) == 3 else None)]
+    api.answers["GET", SCENE] = [shown]
+    run("boundary", "5", "--wait")
+    assert "before: red" in capsys.readouterr().out
+    assert api.count(CHECK) == 2
+
+
+@pytest.mark.parametrize(
+    ("told", "shown"),
+    [
+        (check(RED, after=UNHEARD), scene(4, 5, 6, planned=(6,))),
+        (check(None, is_current=False, current_segment_id=9), scene(4, 9)),
+        (check(RED, after=GREEN), scene(4, 5, 6, 8)),
+    ],
+    ids=["what follows is not rendered", "another version is current", "what is further away"],
+)
+def test_nothing_is_waited_for_that_the_scene_does_not_show(api: Api, told: dict[str, Any], shown: Any) -> None:
+    api.answers["GET", CHECK] = [told]
+    api.answers["GET", SCENE] = [shown]
+    assert run("boundary", "5", "--wait") == 0
+    assert api.count(CHECK) == 1
+
+
+def test_news_that_do_not_come_end_the_wait_with_what_there_is(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boundaries, "HEARD_SECONDS", 0.0)
+    api.answers["GET", CHECK] = [check(UNHEARD)]
+    assert run("boundary", "5", "--wait") == 0
+    assert "before: not rendered" in capsys.readouterr().out
 
 
 def test_a_wait_has_an_end(api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
