@@ -142,10 +142,9 @@ class Executor:
         return result
 
     def _hold(self, began: float) -> None:
-        """The slow-render faults: wait, open to interrupts, before the prompt may finish."""
-        fixed = self._faults.constant_render_s
-        until = time.monotonic() + self._faults.extra_seconds if fixed is None else began + fixed
-        while (left := until - time.monotonic()) > 0:
+        """The slow-render faults: wait, open to interrupts and to a change of the faults, before it may finish."""
+        rendered = time.monotonic()
+        while (left := self._faults.ends_at(began=began, rendered=rendered) - time.monotonic()) > 0:
             self._check_interrupt()
             time.sleep(min(WAIT_STEP_S, left))
         self._check_interrupt()

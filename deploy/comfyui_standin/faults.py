@@ -67,6 +67,11 @@ class Faults:
         for field in fields(self):
             setattr(self, field.name, field.default)
 
+    def ends_at(self, *, began: float, rendered: float) -> float:
+        """When a prompt may end, on the clock of these two times: when it began, and when its own work was done."""
+        fixed = self.constant_render_s
+        return rendered + self.extra_seconds if fixed is None else began + fixed
+
     def strikes(self, counter: str) -> bool:
         """Count one down; False when it stands at 0."""
         with self._lock:

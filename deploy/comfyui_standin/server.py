@@ -5,7 +5,7 @@ import threading
 import time
 from dataclasses import dataclass
 
-from deploy.comfyui_standin.executor import Executor
+from deploy.comfyui_standin.executor import WAIT_STEP_S, Executor
 from deploy.comfyui_standin.faults import Faults
 from deploy.comfyui_standin.folders import Folders
 from deploy.comfyui_standin.node_types import JSON
@@ -67,6 +67,11 @@ class StandIn:
         if self._worker is None or not self._worker.is_alive():
             self.start_worker()
 
+    def _keep_from_history(self) -> None:
+        succeeded = time.monotonic()
+        while (left := succeeded + self.faults.history_delay_s - time.monotonic()) > 0:
+            time.sleep(min(WAIT_STEP_S, left))
+
     def _running_node(self, client_id: str) -> str | None:
         return self.executor.last_node_id if self.executor.client_id == client_id else None
 
@@ -85,7 +90,7 @@ class StandIn:
             if self.faults.strikes("drop_sockets_next_prompts"):
                 self.sockets.drop_all_soon()
             result = self.executor.execute(item)
-            time.sleep(self.faults.history_delay_s)
+            self._keep_from_history()
             self.queue.done(item, generation, result)
             self.executor.last_node_id = None
             self.queue_changed()

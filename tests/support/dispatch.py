@@ -299,6 +299,11 @@ class FakeRenderServer:
         """What it has to do, in order."""
         return [*(found := await self.queue()).running, *found.pending]
 
+    @property
+    def running_seconds(self) -> float:
+        """Since what runs began."""
+        return asyncio.get_running_loop().time() - self._queue[0].started
+
     async def upload_image(self, *, sha256: str, content: bytes, extension: str = "png", salt: str = "") -> str:
         self._answer()
         return f"{sha256}{salt and '-'}{salt}.{extension}"

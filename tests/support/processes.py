@@ -16,7 +16,8 @@ import pytest
 
 from shared.contracts.generation import GenerationRequested
 from tests.support.dispatch import Dispatch, facts, generation_requested, said, seed_image_bytes
-from tests.support.standin import StandInProcess, free_port
+from tests.support.infrastructure import free_port
+from tests.support.standin import StandInProcess
 
 ROOT = Path(__file__).parents[2]
 

