@@ -7,7 +7,7 @@ import pytest
 
 from deploy.local.stack import LocalStack
 from tests.support.disturbing import Disturber
-from tests.support.playing import SMALL, Json, Player
+from tests.support.playing import SMALL, Player
 
 A_BOUNDARY_IS_MEASURED = "SELECT 1 FROM smoothing.boundary_checks WHERE state = 'measuring'"
 A_REPAIR_IS_MADE = "SELECT 1 FROM smoothing.boundary_repairs WHERE state = 'making'"
@@ -33,15 +33,6 @@ def kill_when(stack: LocalStack, disturber: Disturber, moment: str, service: str
     stack.wait_ready([service])
 
 
-def measured(player: Player, segment: int) -> Json:
-    def look() -> Json | None:
-        answer = player.http.get(f"/api/segments/{segment}/boundary-check")
-        return answer.json() if answer.status_code == 200 and answer.json()["is_current"] else None
-
-    found: Json = player.wait(f"the boundaries of segment {segment}", look)
-    return found
-
-
 @pytest.mark.long
 def test_a_repair_survives_the_kill_of_its_maker_and_of_its_judge(stack: LocalStack, player: Player) -> None:
     disturber = Disturber(stack)
@@ -49,11 +40,11 @@ def test_a_repair_survives_the_kill_of_its_maker_and_of_its_judge(stack: LocalSt
     studio = player.set_up(name=name, segment_count=2, parameters=SMALL | {"frames": 24})
     scene = player.start_scene(studio, seed=21)
     player.wait("the scene", lambda: player.get(f"/api/scenes/{scene}")["state"] == "completed")
-    first = min(player.get(f"/api/scenes/{scene}")["segments"], key=lambda segment: int(segment["position"]))
-
-    again = player.post(f"/api/segments/{first['id']}/regenerate", {"seed": 99})["segment"]
+    first = player.boundaries(scene, 1)["segment_id"]
+    again = player.post(f"/api/segments/{first}/regenerate", {"seed": 99})["segment"]
     kill_when(stack, disturber, A_BOUNDARY_IS_MEASURED, "smoothing")
-    assert measured(player, again["id"])["after"]["verdict"] == "red"
+    found = player.boundaries(scene, 1)
+    assert (found["segment_id"], found["after"]["verdict"]) == (again["id"], "red")
 
     stack.stop("scoring")
     asked = player.post(

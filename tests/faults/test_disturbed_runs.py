@@ -20,6 +20,7 @@ from tests.support.disturbing import (
     plan_kills,
 )
 from tests.support.playing import DRIFTING, Json, Player, Studio, prompt_ids
+from tests.support.standin import HELD_SECONDS
 
 SEED = 20261121
 REFERENCES = 4
@@ -112,6 +113,7 @@ def test_a_postgres_restart_changes_nothing(campaign: Campaign) -> None:
 
 
 def test_a_stand_in_that_restarts_and_loses_its_queue_changes_nothing(campaign: Campaign) -> None:
+    faults(campaign.stack, extra_seconds=HELD_SECONDS)
     run = campaign.start()
     campaign.disturber.wait_for(AT_THE_SERVER)
     campaign.stack.kill("comfyui_standin")

@@ -26,35 +26,6 @@ def scene(player: Player) -> int:
     return scene
 
 
-def current(player: Player, scene: int) -> list[Json]:
-    """The current version of every position."""
-    found = player.get(f"/api/scenes/{scene}")["segments"]
-    return sorted((segment for segment in found if segment["is_current"]), key=lambda segment: segment["position"])
-
-
-def boundaries(player: Player, scene: int, position: int) -> Json:
-    """Of the version that the scene shows, once smoothing has heard of it and of those beside it, and measured both.
-
-    Dispatch says what a scene shows; smoothing hears of it later, of one version after the other.
-    """
-
-    def look() -> Json | None:
-        shown = {segment["position"]: segment["id"] for segment in current(player, scene)}
-        answer = player.http.get(f"/api/segments/{shown[position]}/boundary-check")
-        if answer.status_code != 200:
-            return None
-        found: Json = answer.json()
-        known = {position: found["current_segment_id"]} | {
-            found[end]["neighbour"]["position"]: found[end]["neighbour"]["segment_id"]
-            for end in ("before", "after")
-            if found[end] is not None and found[end]["neighbour"] is not None
-        }
-        return found if known == {one: shown[one] for one in shown if abs(one - position) <= 1} else None
-
-    measured: Json = player.wait(f"the boundaries of position {position}", look)
-    return measured
-
-
 def repaired(player: Player, segment: int, **wish: str) -> Json:
     """A repair, once it is decided."""
     told = player.post(f"/api/segments/{segment}/smooth-boundary", wish)
@@ -68,12 +39,12 @@ def repaired(player: Player, segment: int, **wish: str) -> Json:
 
 
 def test_a_chain_joins_and_a_segment_with_another_seed_does_not(player: Player, scene: int) -> None:
-    chain = current(player, scene)
-    joined = boundaries(player, scene, 2)
+    chain = player.shown(scene)
+    joined = player.boundaries(scene, 2)
     assert [joined[end]["verdict"] for end in ("before", "after")] == ["green", "green"]
 
     asked = player.regenerate(chain[1]["id"], {"seed": 99})
-    found = boundaries(player, scene, 2)
+    found = player.boundaries(scene, 2)
     assert found["segment_id"] == asked["id"]
     assert (found["before"]["verdict"], found["after"]["verdict"]) == ("green", "red")
     assert found["needs_smoothing"] is True
@@ -90,42 +61,42 @@ def test_a_chain_joins_and_a_segment_with_another_seed_does_not(player: Player, 
         return any(line["kind"] == "boundary_red" for line in feed)
 
     player.wait("the activity feed to tell of it", told)
-    assert current(player, scene)[1]["id"] == asked["id"], "nothing is repaired unasked"
+    assert player.shown(scene)[1]["id"] == asked["id"], "nothing is repaired unasked"
 
 
 def test_a_boundary_that_does_not_show_is_not_repaired_and_says_so_with_numbers(player: Player, scene: int) -> None:
-    segment = current(player, scene)[1]
+    segment = player.shown(scene)[1]
     refused = repaired(player, segment["id"], position="before", method="frame_blending")
     assert (refused["state"], refused["rejected_by"], refused["clips"]) == ("rejected", "smoothing", [])
     assert "nothing to repair" in refused["reasons"][0]
-    assert refused["before"]["ssim"] == boundaries(player, scene, 2)["boundary_ssim_before"]
-    assert current(player, scene)[1]["id"] == segment["id"]
+    assert refused["before"]["ssim"] == player.boundaries(scene, 2)["boundary_ssim_before"]
+    assert player.shown(scene)[1]["id"] == segment["id"]
 
 
 def test_the_repair_that_was_asked_for_is_scored_becomes_current_and_can_be_undone(player: Player, scene: int) -> None:
-    before = current(player, scene)
+    before = player.shown(scene)
     repair = repaired(player, before[1]["id"], position="after", method="frame_blending")
     assert (repair["state"], repair["reasons"]) == ("current", [])
     assert repair["after"]["worst_visibility"] < repair["before"]["worst_visibility"]
     assert repair["after"]["ssim"] > repair["before"]["ssim"]
-    after = current(player, scene)
+    after = player.shown(scene)
     replaced, changed = zip(*((a, b) for a, b in zip(before, after, strict=True) if a["id"] != b["id"]), strict=True)
     assert [clip["clip_sha256"] for clip in repair["clips"]] == [segment["clip"]["sha256"] for segment in changed]
     for segment in changed:
         assert player.get(f"/api/segments/{segment['id']}/scores")["items"], "it was scored before it became current"
-    assert boundaries(player, scene, 2)["needs_smoothing"] is False
+    assert player.boundaries(scene, 2)["needs_smoothing"] is False
 
     undone = player.post(repair["links"]["undo"])
     assert [one["id"] for one in undone["segments"]] == [old["id"] for old in replaced]
     player.wait("smoothing to hear of it", lambda: player.get(repair["links"]["self"])["state"] == "undone")
-    assert [segment["clip"] for segment in current(player, scene)] == [segment["clip"] for segment in before]
-    assert boundaries(player, scene, 2)["after"]["verdict"] == "red"
+    assert [segment["clip"] for segment in player.shown(scene)] == [segment["clip"] for segment in before]
+    assert player.boundaries(scene, 2)["after"]["verdict"] == "red"
 
 
 def test_the_command_line_shows_a_boundary_and_why_a_repair_is_refused(
     stack: LocalStack, player: Player, scene: int
 ) -> None:
-    segment = str(current(player, scene)[1]["id"])
+    segment = str(player.shown(scene)[1]["id"])
     shown = rushes(stack, "segment", "boundary", segment, "--wait")
     assert shown.returncode == 0, shown.stderr
     assert "before: green" in shown.stdout and "after: red" in shown.stdout
@@ -135,10 +106,10 @@ def test_the_command_line_shows_a_boundary_and_why_a_repair_is_refused(
 
 
 def test_a_boundary_is_accepted_as_it_is(player: Player, scene: int) -> None:
-    segment = current(player, scene)[1]
-    shown = boundaries(player, scene, 2)
+    segment = player.shown(scene)[1]
+    shown = player.boundaries(scene, 2)
     player.post(f"/api/segments/{segment['id']}/smooth-boundary", {"position": "after", "method": "accept"})
-    accepted = boundaries(player, scene, 2)
+    accepted = player.boundaries(scene, 2)
     assert (shown["needs_smoothing"], accepted["needs_smoothing"]) == (True, False)
     assert accepted["after"]["accepted_by"] and accepted["after"]["reading"] == shown["after"]["reading"]
 

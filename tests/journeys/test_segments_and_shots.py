@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.local.stack import LocalStack
-from tests.support.playing import TINY, Json, Player, Studio, rushes
+from tests.support.playing import DEADLINE_SECONDS, TINY, Json, Player, Studio, rushes, watching
 
 
 @pytest.fixture(scope="module")
@@ -25,16 +25,10 @@ def studio(player: Player) -> Studio:
     return studio
 
 
-def current(player: Player, studio: Studio) -> list[Json]:
-    """The current version of every position."""
-    found = player.get(f"/api/scenes/{studio.scenes[0]}")["segments"]
-    return sorted((segment for segment in found if segment["is_current"]), key=lambda segment: segment["position"])
-
-
 def test_one_segment_is_regenerated_alone_and_reverting_restores_its_bytes(player: Player, studio: Studio) -> None:
-    before = current(player, studio)
+    before = player.shown(studio.scenes[0])
     made = player.regenerate(before[1]["id"], {"seed": 99})
-    after = current(player, studio)
+    after = player.shown(studio.scenes[0])
     assert made["id"] == after[1]["id"]
     assert after[1]["previous_segment_id"] == before[1]["id"]
     assert after[1]["clip"]["frame_digest"] != before[1]["clip"]["frame_digest"]
@@ -43,7 +37,7 @@ def test_one_segment_is_regenerated_alone_and_reverting_restores_its_bytes(playe
     assert after[2]["is_stale"] is (len(made["activation"]["became_stale"]) == 1)
 
     player.post(f"/api/segments/{before[1]['id']}/revert")
-    reverted = current(player, studio)
+    reverted = player.shown(studio.scenes[0])
     assert [segment["clip"] for segment in reverted] == [segment["clip"] for segment in before]
     assert not any(segment["is_stale"] for segment in reverted)
 
@@ -52,14 +46,15 @@ def test_a_scene_that_waits_for_scores_hears_them_from_scoring(player: Player, s
     pair = player.set_up(name=f"gate-{secrets.token_hex(3)}", segment_count=2)
     stack.stop("scoring")
     scene = player.start_scene(pair, seed=5, score_gate={"wait_for": "warn", "retries": 1})
-    pair.scenes.append(scene)
     hold = player.wait("the scene to be held", lambda: player.get(f"/api/scenes/{scene}")["hold"])
     assert (hold["state"], hold["position"]) == ("waiting", 1)
-    stack.start_process("scoring")
-    watched = rushes(stack, "scene", "watch", str(scene))
-    assert watched.returncode == 0, watched.stdout + watched.stderr
-    assert "waits for its score" in watched.stderr
-    first, second = current(player, pair)
+    with watching(stack, "scene", "watch", str(scene)) as watched:
+        assert watched.stderr is not None
+        assert any("waits for its score" in line for line in watched.stderr)
+        stack.start_process("scoring")
+        said, problems = watched.communicate(timeout=DEADLINE_SECONDS)
+    assert watched.returncode == 0, said + problems
+    first, second = player.shown(scene)
     assert first["gate_verdict"] in ("pass", "warn") and second["gate_verdict"] in ("pass", "warn")
     assert first["gates"].keys() >= {"sharpness", "flicker"}
     assert second["seed_image_sha256"] == first["clip"]["last_frame_sha256"]
@@ -72,14 +67,13 @@ def test_regenerating_one_of_ten_segments_renders_exactly_one(player: Player, st
     watched = rushes(stack, "scene", "watch", str(scene))
     assert watched.returncode == 0, watched.stdout + watched.stderr
     assert f"scene {scene} is completed, 10 of 10 segments" in watched.stdout
-    ten.scenes.append(scene)
-    before, rendered = current(player, ten), player.prompts()
+    before, rendered = player.shown(scene), player.prompts()
     assert {segment["prompt_id"] for segment in before} <= rendered
 
     fifth = before[4]["id"]
     asked = rushes(stack, "segment", "regenerate", str(fifth), "--seed", "8", "--wait", "--yes")
     assert asked.returncode == 0, asked.stdout + asked.stderr
-    after = current(player, ten)
+    after = player.shown(scene)
     assert player.prompts() - rendered == {after[4]["prompt_id"]}
     assert after[4]["previous_segment_id"] == fifth
     assert [s["id"] for s in after if s["position"] != 5] == [s["id"] for s in before if s["position"] != 5]
@@ -92,7 +86,7 @@ def test_a_test_shot_becomes_the_first_segment_of_a_scene_with_the_same_bytes(pl
     shot = player.post(f"/api/scenes/{studio.scenes[0]}/test-shot", {"seed": 7})
     found = player.wait("the shot", lambda: _rendered(player, shot["id"]))
     promoted = player.post(f"/api/test-shots/{shot['id']}/promote", {"scene_id": studio.scenes[0], "override": True})
-    first = current(player, studio)[0]
+    first = player.shown(studio.scenes[0])[0]
     assert first["clip"]["sha256"] == found["output_video_path"]
     again = player.post(f"/api/test-shots/{shot['id']}/promote", {"scene_id": studio.scenes[0], "override": True})
     assert again["segment_id"] == promoted["segment_id"] == first["id"]

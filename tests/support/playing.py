@@ -3,6 +3,7 @@
 import hashlib
 import io
 import os
+import secrets
 import subprocess
 import sys
 import time
@@ -96,7 +97,9 @@ class Player:
         self._ask("DELETE", path)
 
     def _ask(self, method: str, path: str, **more: Any) -> Json:
-        """A part that is away answers 503: a person tries again, and so do we, up to the deadline."""
+        """A part that is away answers 503: a person tries again, and so do we, up to the deadline; it counts once."""
+        if method == "POST":
+            more["headers"] = {"Idempotency-Key": secrets.token_hex(16)}
         deadline = time.monotonic() + DEADLINE_SECONDS
         while True:
             answer = self.http.request(method, path, **more)
@@ -219,6 +222,33 @@ class Player:
         assert found["status"] != "failed", found
         return bool(found["status"] == "ready")
 
+    def shown(self, scene: int) -> list[Json]:
+        """The current version of every position, as dispatch knows them."""
+        found = [segment for segment in self.get(f"/api/scenes/{scene}")["segments"] if segment["is_current"]]
+        return sorted(found, key=lambda segment: int(segment["position"]))
+
+    def boundaries(self, scene: int, position: int) -> Json:
+        """Of the version that the scene shows, once smoothing knows it and those beside it, and has measured both.
+
+        Dispatch says what a scene shows; smoothing hears of it later, of one version after the other.
+        """
+
+        def look() -> Json | None:
+            shown = {segment["position"]: segment["id"] for segment in self.shown(scene)}
+            answer = self.http.get(f"/api/segments/{shown[position]}/boundary-check")
+            if answer.status_code != 200:
+                return None
+            found: Json = answer.json()
+            known = {position: found["current_segment_id"]} | {
+                found[end]["neighbour"]["position"]: found[end]["neighbour"]["segment_id"]
+                for end in ("before", "after")
+                if found[end] is not None and found[end]["neighbour"] is not None
+            }
+            return found if known == {one: shown[one] for one in shown if abs(one - position) <= 1} else None
+
+        measured: Json = self.wait(f"the boundaries of position {position}", look)
+        return measured
+
     def regenerate(self, segment: int, changes: Json) -> Json:
         """The new version, once the scene shows it."""
         asked = self.post(f"/api/segments/{segment}/regenerate?wait_seconds=20", changes)["segment"]["id"]
@@ -290,13 +320,26 @@ def metric(report: Json, name: str) -> list[Json]:
 
 def rushes(stack: LocalStack, *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command as a person's shell runs it, told of the stack by the environment alone."""
+    with watching(stack, *arguments) as begun:
+        said, problems = begun.communicate(timeout=280)
+    return subprocess.CompletedProcess(begun.args, begun.returncode, said, problems)
+
+
+@contextmanager
+def watching(stack: LocalStack, *arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """The same, while it runs: what it says can be read line by line."""
     ports = {
         f"RUSHES_PORT_{name.removeprefix('comfyui_').upper()}": str(port) for name, port in stack.site.ports.items()
     }
-    return subprocess.run(
+    begun = subprocess.Popen(
         [Path(sys.executable).with_name("rushes"), *arguments],
         env=os.environ | ports | {"RUSHES_HOME": str(stack.home), "NO_COLOR": "1", "COLUMNS": "200"},
-        capture_output=True,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
-        timeout=280,
     )
+    with begun:
+        try:
+            yield begun
+        finally:
+            begun.kill()
