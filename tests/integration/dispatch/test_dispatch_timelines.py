@@ -48,6 +48,7 @@ class RealScene:
     def __init__(self, dispatch: Dispatch, scene: Scene) -> None:
         self.dispatch, self.scene, self.scene_id = dispatch, scene, scene.id
         self.claimed: dict[int, tuple[Assignment, Attempt]] = {}
+        self._claiming = asyncio.Lock()
         self.repairs: list[BoundarySmoothed | None] = []
         """None: of a boundary where something is not rendered, which smoothing never says."""
 
@@ -64,9 +65,11 @@ class RealScene:
         return Timeline.of(await store.versions_now(self.scene_id), alike, await store.joined_now(self.scene_id))
 
     async def claim_all(self) -> None:
-        while (found := await self.dispatch.assignments.claim(server="fake", ready=["fake"])) is not None:
-            attempt = await self.dispatch.renders.open_attempt(found, server="fake")
-            self.claimed[found.segment.id] = (found, attempt)
+        """What another act is claiming meanwhile is written down, too, when this returns."""
+        async with self._claiming:
+            while (found := await self.dispatch.assignments.claim(server="fake", ready=["fake"])) is not None:
+                attempt = await self.dispatch.renders.open_attempt(found, server="fake")
+                self.claimed[found.segment.id] = (found, attempt)
 
     async def go_on(self, number: int) -> None:
         """The chain's own render comes back."""
