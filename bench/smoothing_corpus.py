@@ -31,6 +31,7 @@ def attempt(seam: Seam, folder: Path, *, frames: int, size: tuple[int, int]) -> 
         "seam": str(seam),
         "method": seam.method,
         "verdict_before": judge(before).verdict,
+        "recommended": judge(before).recommendation,
         "verdict_after": judge(after).verdict,
         "accepted": repair.decision.accepted,
         "refused_because": list(repair.decision.reasons),

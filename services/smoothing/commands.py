@@ -16,8 +16,9 @@ from typing import Any
 
 from services.smoothing.adapters.clips import EncodeError, VideoError
 from services.smoothing.domain import DEFAULT_THRESHOLDS, Method, Seam, SeamError, Thresholds, Verdict, judge, where
+from services.smoothing.kernels.reextract import DEFAULT_REACH
 from services.smoothing.workers.checking import DEFAULT_WINDOW, check
-from services.smoothing.workers.repairing import BLEND_FRAMES, DEFAULT_REACH, Repair, smooth
+from services.smoothing.workers.repairing import BLEND_FRAMES, Repair, smooth
 from shared.command_line import CLIPS, EXIT_PROBLEM, OneLineParser, add_clip, add_json
 
 EXIT_REFUSED = 1
@@ -59,6 +60,8 @@ FIELDS = {
     "contrast_step": "change of the standard deviation of luma, likewise; -1 to 1, 0 is best",
     "saturation_step": "change of the mean chroma length, likewise; -1 to 1, 0 is best",
     "repeats_handover": "true if NEXT begins with the frame it was handed; a joined scene shows that frame once",
+    "rejoined_share": "surprise at the best pair of frames near the cut as a share of that at the cut; 0 to 1, lower "
+    "is better, 1 if no pair joins better; null for clips of too few frames",
     "window": "frames on each side that were asked for",
     "steps": "with --series: every step of the window",
     "levels": "surprise of a step against constant velocity, 8-bit levels; 0 upwards, lower is better",
@@ -149,6 +152,7 @@ def described_seam(
         "contrast_step": seam.contrast_step,
         "saturation_step": seam.saturation_step,
         "repeats_handover": seam.repeats_handover,
+        "rejoined_share": seam.rejoined_share,
     }
     if series:
         described["steps"] = [

@@ -15,6 +15,9 @@ SHRINK = 2
 COST_PER_FRAME = 0.02
 """Every dropped frame must buy this share of the surprise: nobody throws rendered frames away for nothing."""
 
+DEFAULT_REACH = 12
+"""Frames on each side of the cut that may be dropped."""
+
 KEPT = 3
 """Frames that stay on each side: what is left must still be a clip whose motion can be judged."""
 

@@ -16,6 +16,7 @@ from services.smoothing.domain import (
 from services.smoothing.kernels.disturbance import surprises
 from services.smoothing.kernels.motion import SMALLEST_SIDE
 from services.smoothing.kernels.picture import Luma, Rgb, analysis_size, at_size, luma
+from services.smoothing.kernels.reextract import DEFAULT_REACH, KEPT, best_join
 from services.smoothing.kernels.steps import steps
 from shared.video.ends import ClipFacts
 from shared.vision.ssim import ssim
@@ -125,7 +126,15 @@ def measure(
         contrast_step=look.contrast,
         saturation_step=look.saturation,
         repeats_handover=any(repeats for _, repeats in readings),
+        rejoined_share=_rejoined_share(strip.small[:cut], strip.small[cut:], reach=min(window, DEFAULT_REACH)),
     )
+
+
+def _rejoined_share(before: list[Rgb], after: list[Rgb], *, reach: int) -> float | None:
+    if min(len(before), len(after)) < KEPT:
+        return None
+    join = best_join(before=before, after=after, most_before=reach, most_after=reach)
+    return join.levels / join.levels_now if join.levels_now > 0 else 1.0
 
 
 def _readings(strip: _Strip, cut: int, window: int) -> Iterable[tuple[StepReading, bool]]:

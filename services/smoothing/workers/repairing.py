@@ -21,7 +21,7 @@ from services.smoothing.domain import (
 from services.smoothing.kernels.blend import CONTEXT, blended
 from services.smoothing.kernels.disturbance import surprises
 from services.smoothing.kernels.picture import Rgb, analysis_size, at_size
-from services.smoothing.kernels.reextract import KEPT, Join, best_join
+from services.smoothing.kernels.reextract import DEFAULT_REACH, KEPT, Join, best_join
 from services.smoothing.workers.checking import DEFAULT_WINDOW, check
 from shared.video.ends import ClipFacts
 
@@ -31,7 +31,6 @@ BLEND_FRAMES = (8, 16, 24, 32)
 FADED_VISIBILITY = 0.6
 """Of the limit: leaves room for what the encoder adds."""
 
-DEFAULT_REACH = 12
 MOST_FRAMES = 120
 MOST_PIXELS = 4096 * 2304
 """Some forty frames are held while a fade is made: a gigabyte of 4K frames."""

@@ -68,6 +68,14 @@ def test_no_accepted_repair_has_a_visible_step_that_was_not_there(rows: list[dic
             assert row["new_visible_steps"] == [], row
 
 
+def test_what_is_recommended_is_what_repaired_in_9_of_10(rows: list[dict[str, Any]]) -> None:
+    """The method of a row is the one that fits what was planted; by chance another may fit as well."""
+    seen = [row for row in rows if row["accepted"] and row["verdict_before"] is not Verdict.GREEN]
+    assert sum(row["recommended"] == row["method"] for row in seen) >= 0.9 * len(seen)
+    rewound = [row for row in seen if row["seam"].startswith("jump back in time")]
+    assert {row["recommended"] for row in rewound} == {"re_extraction"}
+
+
 def test_late_disturbances_are_found_at_their_frame(rows: list[dict[str, Any]]) -> None:
     late = [row for row in rows if row["planted_at"] > 0]
     assert len(late) >= 5

@@ -117,10 +117,19 @@ class TestRecommendation:
     def test_nothing_is_recommended_for_green(self) -> None:
         assert judge(seam()).recommendation is Recommendation.NOTHING
 
-    def test_appearance_is_blended_and_motion_re_extracted(self) -> None:
-        colour, jump = seam(step(0, levels=9.0)), seam(step(0, levels=9.0, appearance=1.0))
-        assert (colour.kind, judge(colour).recommendation) == (Kind.APPEARANCE, Recommendation.FRAME_BLENDING)
-        assert (jump.kind, judge(jump).recommendation) == (Kind.MOTION, Recommendation.RE_EXTRACTION)
+    @pytest.mark.parametrize(("appearance", "kind"), [(None, Kind.APPEARANCE), (1.0, Kind.MOTION)])
+    @pytest.mark.parametrize(
+        ("share", "wanted"),
+        [
+            (None, Recommendation.FRAME_BLENDING), (1.0, Recommendation.FRAME_BLENDING),
+            (0.51, Recommendation.FRAME_BLENDING), (0.49, Recommendation.RE_EXTRACTION),
+        ],
+    )  # fmt: skip
+    def test_frames_are_dropped_where_others_join_better_and_blended_where_none_do(
+        self, share: float | None, wanted: Recommendation, appearance: float | None, kind: Kind
+    ) -> None:
+        jump = replace(seam(step(0, levels=9.0, appearance=appearance)), rejoined_share=share)
+        assert (jump.kind, judge(jump).recommendation) == (kind, wanted)
 
     def test_two_different_pictures_are_to_be_rendered_again(self) -> None:
         assert judge(seam(step(0, levels=60.0, ssim=0.2))).recommendation is Recommendation.REGENERATE
