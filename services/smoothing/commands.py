@@ -61,7 +61,7 @@ FIELDS = {
     "saturation_step": "change of the mean chroma length, likewise; -1 to 1, 0 is best",
     "repeats_handover": "true if NEXT begins with the frame it was handed; a joined scene shows that frame once",
     "rejoined_share": "surprise at the best pair of frames near the cut as a share of that at the cut; 0 to 1, lower "
-    "is better, 1 if no pair joins better; null for clips of too few frames",
+    "is better, 1 if no pair joins better; null where the cut is not visible",
     "window": "frames on each side that were asked for",
     "steps": "with --series: every step of the window",
     "levels": "surprise of a step against constant velocity, 8-bit levels; 0 upwards, lower is better",

@@ -112,7 +112,7 @@ class Seam:
 
     rejoined_share: float | None = None
     """Surprise at the best pair of frames near the cut, as a share of that at the cut; 0 to 1, lower is better, 1 if no
-    pair joins better. None: measured before this was, or too few frames."""
+    pair joins better. None where the cut itself is not visible, or there are too few frames."""
 
     def __post_init__(self) -> None:
         if not any(step.offset == 0 for step in self.steps):

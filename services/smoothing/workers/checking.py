@@ -1,7 +1,7 @@
 """Measuring one seam: a handful of frames from either clip, one pass."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from services.smoothing.adapters.clips import clip_facts, head, is_sequence, tail
@@ -119,15 +119,18 @@ def measure(
         raise SeamError(f"each clip needs at least {MARGIN} frames, not {min(cut, following)}")
     readings = tuple(_readings(strip, cut, window))
     look = steps(before=strip.small[max(0, cut - LOOK_FRAMES) : cut], after=strip.small[cut : cut + LOOK_FRAMES])
-    return Seam(
+    seam = Seam(
         steps=tuple(reading for reading, _ in readings),
         limit_levels=limit_levels([reading for reading, _ in readings], thresholds) if limit is None else limit,
         luminance_step=look.luminance,
         contrast_step=look.contrast,
         saturation_step=look.saturation,
         repeats_handover=any(repeats for _, repeats in readings),
-        rejoined_share=_rejoined_share(strip.small[:cut], strip.small[cut:], reach=min(window, DEFAULT_REACH)),
     )
+    if seam.visibility(0) < thresholds.yellow_visibility:
+        return seam
+    share = _rejoined_share(strip.small[:cut], strip.small[cut:], reach=min(window, DEFAULT_REACH))
+    return replace(seam, rejoined_share=share)
 
 
 def _rejoined_share(before: list[Rgb], after: list[Rgb], *, reach: int) -> float | None:
