@@ -26,12 +26,17 @@ class BackendUnavailable(Exception):
 
 
 def session(path: Path, device: Device) -> Any:
-    """One thread: as many clips are measured at once as there are cores. Raises BackendUnavailable."""
+    """Raises BackendUnavailable."""
     runtime = onnxruntime_module()
-    options = runtime.SessionOptions()
+    return runtime.InferenceSession(str(path), sess_options=session_options(), providers=wanted_providers(device))
+
+
+def session_options() -> Any:
+    """One thread: as many clips are measured at once as there are cores."""
+    options = onnxruntime_module().SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
     options.log_severity_level = 3
-    return runtime.InferenceSession(str(path), sess_options=options, providers=wanted_providers(device))
+    return options
 
 
 def wanted_providers(device: Device) -> list[Any]:

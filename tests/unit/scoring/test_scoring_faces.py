@@ -5,9 +5,7 @@ import os
 import subprocess
 import sys
 import tempfile
-import types
 from pathlib import Path
-from typing import ClassVar
 
 import cv2
 import numpy as np
@@ -18,7 +16,6 @@ from skimage.transform import SimilarityTransform
 from services.scoring.adapters.backends import BackendUnavailable, identity_backend, identity_status
 from services.scoring.adapters.faces import DETECTOR, OnnxPairBackend, verified
 from services.scoring.adapters.identity import Sighting
-from services.scoring.adapters.insightface_pack import InsightfaceBackend, pack_digest
 from services.scoring.adapters.onnx import fallback, wanted_providers
 from services.scoring.domain import (
     BackendChoice,
@@ -268,78 +265,6 @@ class TestFiles:
         with pytest.raises(BackendUnavailable, match="no identity back-end 'magic'"):
             identity_backend(BackendChoice(name="magic", models=str(tmp_path)))
         assert not identity_status(BackendChoice(name="onnx-pair", models=str(tmp_path))).usable
-
-
-class TestInsightface:
-    def pack(self, folder: Path) -> str:
-        (folder / "models" / "buffalo_l").mkdir(parents=True)
-        (folder / "models" / "buffalo_l" / "w600k.onnx").write_bytes(b"weights")
-        return pack_digest(folder / "models" / "buffalo_l")
-
-    def test_a_pack_that_is_not_there_or_not_trusted_is_never_fetched(self, tmp_path: Path) -> None:
-        with pytest.raises(BackendUnavailable, match="no model pack buffalo_l"):
-            identity_backend(BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l"))
-        digest = self.pack(tmp_path)
-        with pytest.raises(BackendUnavailable, match=digest):
-            identity_backend(
-                BackendChoice(name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256="0" * 64)
-            )
-        with pytest.raises(BackendUnavailable, match="SCORING_FACE_PACK"):
-            identity_backend(BackendChoice(name="insightface", models=str(tmp_path), pack="../elsewhere"))
-
-    def test_without_the_package_it_is_said(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setitem(sys.modules, "insightface", None)
-        with pytest.raises(BackendUnavailable, match="insightface is not installed"):
-            identity_backend(
-                BackendChoice(
-                    name="insightface", models=str(tmp_path), pack="buffalo_l", pack_sha256=self.pack(tmp_path)
-                )
-            )
-
-    @pytest.mark.parametrize("device", list(Device))
-    def test_its_faces_are_compared_by_cosine_and_the_licence_is_named(
-        self, device: Device, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-    ) -> None:
-        """With a stand-in of the package's own shape: it cannot be installed here. A `ctx_id` below 0 would move its
-        sessions to the processor."""
-
-        class Analysis:
-            models: ClassVar[dict[str, object]] = {}
-
-            def __init__(self, **options: object) -> None:
-                print("find model: w600k.onnx recognition")
-                assert options["providers"] == [CPU]
-                assert options["root"] == str(tmp_path) and options["name"] == "buffalo_l"
-
-            def prepare(self, **options: object) -> None:
-                assert options["ctx_id"] == (0 if device is Device.CUDA else -1)
-
-            def get(self, bgr: np.ndarray) -> list[types.SimpleNamespace]:
-                level = float(bgr[0, 0, 0])
-                vector = np.array([np.cos(level), np.sin(level)])
-                return [types.SimpleNamespace(bbox=np.array([10.0, 20.0, 40.0, 60.0]), normed_embedding=vector)]
-
-        application = types.SimpleNamespace(FaceAnalysis=Analysis)
-        monkeypatch.setitem(sys.modules, "insightface", types.ModuleType("insightface"))
-        monkeypatch.setitem(sys.modules, "insightface.app", application)
-        backend = identity_backend(
-            BackendChoice(
-                name="insightface",
-                models=str(tmp_path),
-                pack="buffalo_l",
-                pack_sha256=self.pack(tmp_path),
-                device=device,
-            )
-        )
-        assert capsys.readouterr().out == "", "what a library prints is no part of our JSON"
-        assert isinstance(backend, InsightfaceBackend)
-        assert backend.version.startswith("buffalo_l-")
-        assert "non-commercial research" in backend.kind.notice
-        tracker = backend.tracker(np.zeros((100, 100, 3), np.uint8))
-        seen = tracker.observe(np.ones((100, 100, 3), np.uint8))
-        assert seen is not None
-        assert seen.similarity == pytest.approx(np.cos(1.0))
-        assert seen.region == (10, 20, 30, 40)
 
 
 class TestPresenceAndDrift:
