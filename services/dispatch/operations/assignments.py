@@ -11,8 +11,8 @@ from services.dispatch.domain.scenes import Json, Scene, Segment
 from services.dispatch.metrics import RECLAIMED_LEASES
 from services.dispatch.operations.chains import Chains
 from services.dispatch.store import Store
+from services.dispatch.store.attempts import AbandonedPrompt
 from services.dispatch.store.facts import AssetVersionCopy
-from services.dispatch.store.jobs import AbandonedPrompt
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 

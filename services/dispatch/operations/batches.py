@@ -15,7 +15,7 @@ from services.dispatch.operations.parameters import workflow_of
 from services.dispatch.operations.planning import NewScene, Planner
 from services.dispatch.operations.shots import PlannedShot, ShotOperations
 from services.dispatch.store import Store
-from services.dispatch.store.jobs import ServerCopy
+from services.dispatch.store.servers import ServerCopy
 from services.dispatch.store.shots import Batch
 from shared.cause import Cause
 from shared.clock import Clock, utc_now

@@ -11,8 +11,7 @@ from services.dispatch.operations.assignments import ACTOR
 from services.dispatch.operations.fitness import Fitness
 from services.dispatch.store import Store
 from services.dispatch.store.facts import AssetVersionCopy
-from services.dispatch.store.jobs import ServerCopy
-from services.dispatch.store.servers import ServerWish
+from services.dispatch.store.servers import ServerCopy, ServerWish
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 

@@ -1,5 +1,6 @@
 """Every SQL statement of dispatch's schema, and rows turned into dataclasses. Nothing here commits or decides."""
 
+from services.dispatch.store.attempts import AttemptStore
 from services.dispatch.store.facts import FactStore
 from services.dispatch.store.fitness import FitnessStore
 from services.dispatch.store.jobs import JobStore
@@ -23,6 +24,7 @@ class Store(
     TimelineStore,
     ScoreGateStore,
     JobStore,
+    AttemptStore,
     ShotStore,
     QueueStore,
     ServerStore,

@@ -1,7 +1,10 @@
-"""What people decided about render servers."""
+"""Render servers: what people decided about them, and how they were seen last."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 
+from services.dispatch.domain.scenes import Json
 from services.dispatch.store.base import BaseStore
 from shared.postgres import Transaction
 
@@ -14,6 +17,18 @@ class ServerWish:
     url: str | None
     is_draining: bool
     requested_by: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerCopy:
+    name: str
+    state: str
+    problem: str | None
+    engine: str | None
+    device: str | None
+    queue_length: int
+    checked_at: datetime
+    capabilities: Json | None = None
 
 
 class ServerStore(BaseStore):
@@ -45,3 +60,44 @@ class ServerStore(BaseStore):
             drain,
             by,
         )
+
+    async def save_server(self, tx: Transaction, server: ServerCopy) -> None:
+        await tx.connection.execute(
+            """
+            INSERT INTO render_servers (name, state, problem, engine, device, queue_length, checked_at, capabilities)
+            VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+            ON CONFLICT (name) DO UPDATE
+            SET state = EXCLUDED.state, problem = EXCLUDED.problem,
+                engine = coalesce(EXCLUDED.engine, render_servers.engine),
+                device = coalesce(EXCLUDED.device, render_servers.device),
+                queue_length = EXCLUDED.queue_length, checked_at = EXCLUDED.checked_at,
+                capabilities = coalesce(EXCLUDED.capabilities, render_servers.capabilities)
+            """,
+            server.name,
+            server.state,
+            server.problem,
+            server.engine,
+            server.device,
+            server.queue_length,
+            server.checked_at,
+            server.capabilities,
+        )
+
+    async def keep_servers(self, tx: Transaction, names: Sequence[str]) -> None:
+        """Forget servers that are not configured any more."""
+        await tx.connection.execute("DELETE FROM render_servers WHERE NOT (name = ANY ($1::text[]))", list(names))
+
+    async def servers(self) -> list[ServerCopy]:
+        rows = await self._database.fetch(
+            """
+            SELECT name, state, problem, engine, device, queue_length, checked_at, capabilities
+            FROM render_servers ORDER BY name
+            """
+        )
+        return [ServerCopy(**row) for row in rows]
+
+    async def running_by_server(self) -> dict[str, int]:
+        rows = await self._database.fetch(
+            "SELECT server, count(*) AS jobs FROM generation_jobs WHERE state = 'leased' GROUP BY server"
+        )
+        return {row["server"]: row["jobs"] for row in rows if row["server"] is not None}

@@ -1,5 +1,6 @@
 """What smoothing decides: whether a seam shows, which seams are worth measuring, and when a repair is one."""
 
+from services.smoothing.domain.acceptance import SSIM_TOLERANCE, Decision, GateStatus, accept
 from services.smoothing.domain.checks import (
     MOST_CLAIMS,
     MOST_CRASHES,
@@ -39,9 +40,6 @@ from services.smoothing.domain.repairs import (
 )
 from services.smoothing.domain.seams import (
     DEFAULT_THRESHOLDS,
-    SSIM_TOLERANCE,
-    Decision,
-    GateStatus,
     Judgement,
     Kind,
     Method,
@@ -51,7 +49,6 @@ from services.smoothing.domain.seams import (
     StepReading,
     Thresholds,
     Verdict,
-    accept,
     judge,
     limit_levels,
     needs_smoothing,
