@@ -14,6 +14,9 @@ def compiled(function: Function, *, reorder_sums: bool = False) -> Function:
     `reorder_sums` lets additions of floats be regrouped so that they run in parallel lanes; no other rounding changes,
     as equal frames must give exactly 1. Division by zero gives infinity or NaN, as in numpy: a check per pixel would
     keep the loop out of those lanes.
+
+    Compiled functions that call each other belong in one file: what is on disk is thrown away when the file of the
+    function that was called changes, and no other is looked at.
     """
     fastmath: bool | set[str] = {"reassoc"} if reorder_sums else False
     try:

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cache, partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -10,8 +11,10 @@ import cv2
 import numpy as np
 
 from services.scoring.kernels import fidelity
-from services.scoring.kernels.luma import Map, Plane, Region, cell_means, extreme_cell
-from services.scoring.kernels.ssim import GAUSSIAN_TAPS, gaussian_ssim_map, ssim_map
+from services.scoring.kernels.gaussian_ssim import gaussian_ssim_cells
+from services.scoring.kernels.luma import Map, Plane, Region, extreme_cell
+from services.scoring.kernels.ssim import ssim_cells
+from services.scoring.kernels.ssim_rows import GAUSSIAN_TAPS
 from shared.video.decode import probe
 from shared.video.pictures import is_sequence, picture_files
 from shared.video.planes import Planes, iter_planes
@@ -49,13 +52,14 @@ class Track:
     worst_frame: int = 0
     region: Region | None = None
 
-    def add(self, value: float, cells: Map, size: tuple[int, int]) -> None:
+    def add(self, value: float, cells: Callable[[], Map], size: tuple[int, int]) -> None:
+        """The grid's cells are asked for only where they are needed: for a frame that is worse than all before."""
         self.values.append(value)
         worst = self.values[self.worst_frame]
         if len(self.values) == 1 or (value < worst if HIGHER_IS_BETTER[self.name] else value > worst):
             highest = self.name not in ("ssim", "ssim_gaussian")
             self.worst_frame = len(self.values) - 1
-            _, self.region = extreme_cell(cells=cells, highest=highest, width=size[0], height=size[1])
+            _, self.region = extreme_cell(cells=cells(), highest=highest, width=size[0], height=size[1])
 
     @property
     def mean(self) -> float:
@@ -80,6 +84,9 @@ class Comparison:
     left_out: int = 0
     tracks: dict[str, Track] = field(default_factory=dict)
     squared_errors: dict[str, list[float]] = field(default_factory=dict)
+
+    def add(self, name: str, value: float, cells: Callable[[], Map]) -> None:
+        self.tracks.setdefault(name, Track(name)).add(value, cells, self.size)
 
     def pooled_psnr(self, name: str) -> float:
         """From the mean of the squared errors over all frames, which is what FFmpeg's psnr filter calls average."""
@@ -155,19 +162,18 @@ def add_pair(found: Comparison, one: Planes, two: Planes, range_: Range) -> None
     data_range = float((1 << one.bits) - 1)
     for name, (mine, theirs) in _pairs(one, two, range_):
         squared_error = fidelity.mse(first=mine, second=theirs)
-        cells = fidelity.squared_error_cells(first=mine, second=theirs)
+        cells = cache(partial(fidelity.squared_error_cells, first=mine, second=theirs))
         found.squared_errors.setdefault(f"psnr_{name}", []).append(squared_error)
-        _add(found, f"psnr_{name}", fidelity.psnr(squared_error=squared_error, data_range=data_range), cells)
+        found.add(f"psnr_{name}", fidelity.psnr(squared_error=squared_error, data_range=data_range), cells)
         if name == "y":
-            _add(found, "mse", squared_error, cells)
-            _add(found, "mae", fidelity.mae(first=mine, second=theirs), cells)
-            for metric, kernel in (("ssim", ssim_map), ("ssim_gaussian", gaussian_ssim_map)):
-                scores = kernel(first=mine, second=theirs, data_range=data_range)
-                _add(found, metric, float(scores.mean()), cell_means(values=scores))
+            found.add("mse", squared_error, cells)
+            found.add("mae", fidelity.mae(first=mine, second=theirs), cells)
+            _add_scores(found, "ssim", ssim_cells(first=mine, second=theirs, data_range=data_range))
+            _add_scores(found, "ssim_gaussian", gaussian_ssim_cells(first=mine, second=theirs, data_range=data_range))
 
 
-def _add(found: Comparison, name: str, value: float, cells: Map) -> None:
-    found.tracks.setdefault(name, Track(name)).add(value, cells, found.size)
+def _add_scores(found: Comparison, name: str, scores: tuple[float, Map]) -> None:
+    found.add(name, scores[0], lambda: scores[1])
 
 
 def _pairs(one: Planes, two: Planes, range_: Range) -> Iterator[tuple[str, tuple[Plane, Plane]]]:

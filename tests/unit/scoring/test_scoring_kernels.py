@@ -1,11 +1,15 @@
 """Each kernel: identity, symmetry, invariance, and one reference value that another implementation gave."""
 
+import importlib
 import itertools
+import pkgutil
 
 import cv2
 import numpy as np
 import pytest
+from numba.core.dispatcher import Dispatcher
 
+from services.scoring import kernels
 from services.scoring.kernels.exposure import clipped_cells, clipped_share, mean_luma
 from services.scoring.kernels.flicker import brightness_change, flicker
 from services.scoring.kernels.look import look, similarity, similarity_cells
@@ -28,6 +32,24 @@ def sharp(picture: Rgb) -> float:
 def grey(name: str, side: int = 256) -> Rgb:
     picture = photograph(name)
     return at_side(picture=picture if picture.ndim == 2 else luma(rgb=picture), side=side)
+
+
+class TestCompiled:
+    def test_what_is_compiled_together_is_in_one_file(self) -> None:
+        """Numba's cache on disk does not see a change of another file: numbers of the old code would come."""
+        modules = [importlib.import_module(f"{kernels.__name__}.{found.name}")
+                   for found in pkgutil.iter_modules(kernels.__path__)]  # fmt: skip
+        compiled = {
+            f"{module.__name__}.{name}": value
+            for module in modules
+            for name, value in vars(module).items()
+            if isinstance(value, Dispatcher) and value.py_func.__module__ == module.__name__
+        }
+        assert len(compiled) > 20
+        for name, function in compiled.items():
+            called = (function.py_func.__globals__.get(each) for each in function.py_func.__code__.co_names)
+            others = {each.py_func.__module__ for each in called if isinstance(each, Dispatcher)}
+            assert others <= {function.py_func.__module__}, name
 
 
 class TestLuma:
