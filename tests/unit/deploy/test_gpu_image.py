@@ -1,10 +1,12 @@
 """The images: what is locked is what is tested; in the one for GPUs, one onnxruntime, the one with CUDA."""
 
+import ast
 import re
+import sys
 import tomllib
 from collections import Counter
 from collections.abc import Iterator
-from importlib.metadata import Distribution, distributions
+from importlib.metadata import Distribution, distributions, packages_distributions
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import yaml
 from deploy import topology
 from deploy.gpu_image import lacking, main, not_found, problems
 from services.scoring.adapters.onnx import SILENT
+from services.scoring.settings import IdentitySettings
 
 REPOSITORY = Path(__file__).resolve().parents[3]
 DEPLOY = REPOSITORY / "deploy"
@@ -26,6 +29,21 @@ def locked(name: str) -> set[tuple[str, str]]:
     """(name, version and marker) of everything in a lock."""
     text = (REPOSITORY / name).read_text()
     return {(found[1], found[2].strip()) for found in re.finditer(r"(?m)^([\w.-]+)==([^\\\n]+)", text)}
+
+
+def canonical(name: str) -> str:
+    return re.sub(r"[-_.]+", "-", name).lower()
+
+
+def imported(file: Path) -> set[str]:
+    """Top-level names of modules that a file imports, also where a function does."""
+    found = set()
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Import):
+            found |= {each.name.split(".")[0] for each in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            found.add(node.module.split(".")[0])
+    return found
 
 
 def stages() -> dict[str, list[str]]:
@@ -59,6 +77,20 @@ class TestLocks:
         locking = re.search(r"^IMAGE_EXTRAS := (.+)$", (REPOSITORY / "Makefile").read_text(), re.M)
         assert locking is not None
         assert set(locking[1].split()) == set(extras) - {"local", "test"}
+
+    def test_nothing_is_imported_that_the_images_have_not(self) -> None:
+        """insightface is brought by who wants it; the package says so where it is missing."""
+        locked_names = {name for name, _ in locked("requirements-image.lock")}
+        owners = packages_distributions()
+        outside = {"services", "shared", "deploy", "insightface", *sys.stdlib_module_names}
+        missing = {
+            f"{file.relative_to(REPOSITORY)} imports {module}"
+            for folder in ("services", "shared", "deploy")
+            for file in (REPOSITORY / folder).rglob("*.py")
+            for module in imported(file) - outside
+            if not {canonical(each) for each in owners.get(module, [])} & locked_names
+        }
+        assert missing == set(), "add it to the extra of the service that needs it, and run make lock"
 
     def test_the_lock_for_gpus_is_the_other_one_with_another_onnxruntime(self) -> None:
         image, gpu = locked("requirements-image.lock"), locked("requirements-gpu.lock")
@@ -114,6 +146,20 @@ class TestDockerfile:
         assert scoring["read_only"]
         assert any(cache.startswith(f"{volume.split(':')[1]}/") for volume in scoring["volumes"])
 
+    def test_every_volume_is_mounted_on_a_folder_that_the_user_may_write_to(self) -> None:
+        """A new volume is given the owner of the folder that the image has there; without one, it is root's."""
+        document = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+        mounted = {
+            volume.split(":")[1]
+            for service in document["services"].values()
+            if service["image"] == "rushes:local"
+            for volume in service.get("volumes", [])
+        }
+        made = next(line for line in stages()["common"] if "useradd" in line)
+        names = re.search(r"for name in ([\w ]+); do mkdir \"/var/lib/rushes/\$name\"; done", made)
+        assert names is not None and "chown -R rushes:rushes /var/lib/rushes " in made
+        assert mounted == {f"/var/lib/rushes/{name}" for name in names[1].split()}
+
     def test_both_have_the_command_line_as_pip_would_install_it(self) -> None:
         """`rushes identity --status` is asked for inside a container."""
         made = next(line for line in stages()["common"] if "/usr/local/bin/rushes" in line)
@@ -129,6 +175,9 @@ class TestDockerfile:
         scoring = document["services"]["scoring"]
         assert scoring["build"]["target"] == "gpu"
         assert scoring["environment"]["SCORING_IDENTITY_DEVICE"] == "cuda"
+        assert set(scoring["environment"]) == {
+            field.validation_alias for field in IdentitySettings.model_fields.values()
+        }, "a setting that is not passed on cannot be set there"
 
 
 class TestCheck:
