@@ -9,7 +9,9 @@ export ORT_DISABLE_TELEMETRY := 1
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.complete
-TEST_FOLDERS := $(wildcard $(addprefix tests/,unit architecture contracts integration journeys browser faults))
+TEST_FOLDERS := $(wildcard $(addprefix tests/,unit journeys faults architecture contracts integration browser))
+# Two at a time, because most of it waits for servers; what takes longest as a whole comes first.
+WORKERS := -n 2 --no-loadscope-reorder
 UV ?= uv
 LOCK := $(UV) pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
   --no-header --no-annotate --no-emit-index-url pyproject.toml
@@ -23,7 +25,7 @@ test: setup  ## Lint, types, import contracts and all tests, on real Kafka and r
 	@$(BIN)/python -m tests.support.chromium
 	@mkdir -p .local; $(MAKE) --no-print-directory -k lint types unit > .local/beside.log 2>&1 & beside=$$!; \
 	set -o pipefail; status=0; \
-	$(BIN)/pytest -m "not long" $(filter-out tests/unit,$(TEST_FOLDERS)) | tee .local/tests.log || status=1; \
+	$(BIN)/pytest $(WORKERS) -m "not long" $(filter-out tests/unit,$(TEST_FOLDERS)) | tee .local/tests.log || status=1; \
 	wait $$beside || status=1; cat .local/beside.log; tail -n 1 .local/tests.log; \
 	exit $$status
 

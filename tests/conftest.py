@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.stack import LocalStack
 from shared.cause import Cause
@@ -18,8 +19,22 @@ from tests.support import databases as database_tools
 from tests.support.http import TestKeys
 from tests.support.infrastructure import free_port, short_home, start_kafka, start_postgres
 
+NEED_THE_STACK = {"journeys", "faults"}
+
 Databases = Callable[[str], Awaitable[Database]]
 SettingsOf = Callable[..., dict[str, Any]]
+
+
+class OneStack(LoadScopeScheduling):
+    """With several workers (`pytest -n 2`): a file's tests stay together, and all that need the whole system do."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return "the whole system" if file.split("/")[1] in NEED_THE_STACK else file
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneStack:
+    return OneStack(config, log)
 
 
 @pytest.fixture(scope="session")

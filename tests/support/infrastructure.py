@@ -20,6 +20,8 @@ READY_SECONDS = 60.0
 STOP_SECONDS = 15.0
 ROOMY_BYTES = 4 * 1024**3
 
+_given: set[int] = set()
+
 
 @dataclass(slots=True)
 class Server:
@@ -108,10 +110,15 @@ def free_port() -> int:
     """A TCP port that was free a moment ago, below the range from which clients get theirs.
 
     A client that keeps calling a port of that range while the server is away can meet itself there and keep the
-    server from coming back.
+    server from coming back. None is given twice, nor to two workers of one test run.
     """
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    workers = int(os.environ.get("PYTEST_XDIST_WORKER_COUNT", "1"))
     while True:
-        port = random.randrange(15000, 32000)
+        port = random.randrange(15000 + worker, 32000, workers)
+        if port in _given:
+            continue
+        _given.add(port)
         with socket.socket() as probe:
             try:
                 probe.bind(("127.0.0.1", port))
