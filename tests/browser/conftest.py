@@ -1,4 +1,7 @@
-"""A real browser: Debian's chromium, one that RUSHES_CHROMIUM names, or Playwright's own."""
+"""A real browser: Debian's chromium, one that RUSHES_CHROMIUM names, or Playwright's own.
+
+One for all tests, each of which has a site and a person (cookies, storage) of its own; all in the session's event loop.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -6,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import pytest_asyncio
 import uvicorn
 from playwright.async_api import async_playwright
 
@@ -46,7 +50,7 @@ async def clips(media: MediaStore, files: tuple[Path, Path]) -> tuple[str, str]:
     return await media.put_file(files[0]), await media.put_file(files[1])
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def site(
     services: FakeServices, settings_of: Callable[..., dict[str, Any]], tmp_path: Path
 ) -> AsyncIterator[str]:
@@ -63,7 +67,7 @@ async def site(
     await serving
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def browser(chromium: str) -> AsyncIterator[Any]:
     async with async_playwright() as driver:
         launched = await driver.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
@@ -71,7 +75,7 @@ async def browser(chromium: str) -> AsyncIterator[Any]:
         await launched.close()
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="session")
 async def page(browser: Any, site: str, keys: TestKeys) -> AsyncIterator[Any]:
     """A page of a person who signed in as creator, the way people do. A script error fails the test."""
     context = await browser.new_context(base_url=site, viewport={"width": 1280, "height": 1000})

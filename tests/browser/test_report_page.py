@@ -10,6 +10,8 @@ import pytest
 
 from tests.support.studio import FakeServices, body_of, degraded_report, run
 
+pytestmark = pytest.mark.asyncio(loop_scope="session")
+
 RUN = "/api/regression/runs/5"
 PAGE = "/reports/regression/5"
 
