@@ -5,7 +5,7 @@ from datetime import timedelta
 from services.catalog import domain
 from services.catalog.adapters.images import ImageDecoder
 from services.catalog.adapters.token_file import TokenFile
-from services.catalog.api import build_router
+from services.catalog.api import build_routers
 from services.catalog.handlers import Handlers, register
 from services.catalog.operations import (
     AssetOperations,
@@ -38,7 +38,7 @@ def build(settings: Settings) -> Chassis:
     decoder = ImageDecoder(max_bytes=settings.max_image_bytes, max_pixels=settings.max_image_pixels)
     assets = AssetOperations(store=AssetStore(database))
     chassis.include(
-        build_router(
+        *build_routers(
             database=database,
             projects_=ProjectOperations(store=projects, characters=characters, scene_types=scene_types),
             users_=UserOperations(store=UserStore(database), issuer=issuer),

@@ -10,7 +10,7 @@ from services.dispatch.adapters.clips import ClipReader
 from services.dispatch.adapters.comfyui import ComfyUIServer
 from services.dispatch.adapters.frames import FrameComparer
 from services.dispatch.adapters.render_server import RenderServer
-from services.dispatch.api import build_router
+from services.dispatch.api import build_routers
 from services.dispatch.domain.errors import Conflict, NotFound, Unacceptable
 from services.dispatch.operations.assignments import AssignmentOperations
 from services.dispatch.operations.batches import BatchOperations
@@ -147,7 +147,7 @@ def _take_requests(
     )
     queue = QueueOperations(store=store, gates=gates, new_work=new_work)
     chassis.include(
-        build_router(
+        *build_routers(
             scenes_=scenes,
             reviews_=reviews,
             regenerations_=regenerations,

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 from services.scoring import domain
 from services.scoring.adapters.backends import identity_backend
-from services.scoring.api import build_router
+from services.scoring.api import build_routers
 from services.scoring.handlers import Handlers, register
 from services.scoring.operations import MeasuringOperations, RequestOperations, SegmentOperations
 from services.scoring.settings import Settings
@@ -72,7 +72,7 @@ def build(settings: Settings) -> Chassis:
         segments=segments, gates=gates, media=chassis.media, identity_backend=identity.kind.name
     )
     chassis.include(
-        build_router(
+        *build_routers(
             operations=requests, segments=segments, scores=scores, gates=gates, identity_backend=identity.kind.name
         )
     )

@@ -1,7 +1,7 @@
 """Smoothing, put together."""
 
 from services.smoothing import domain
-from services.smoothing.api import build_router
+from services.smoothing.api import build_routers
 from services.smoothing.handlers import Handlers, register
 from services.smoothing.operations import (
     CheckOperations,
@@ -58,7 +58,7 @@ def build(settings: Settings) -> Chassis:
     register(chassis.consumer, Handlers(following, repairing, limiting))
     _work(chassis, settings, checking, repairing)
     chassis.include(
-        build_router(
+        *build_routers(
             reads=ReadOperations(segments=segments, seams=seams, repairs=repairs, thresholds=thresholds),
             repairs=repairing,
             thresholds=limiting,

@@ -5,12 +5,12 @@ from typing import Any
 import pytest
 from fastapi import APIRouter, FastAPI
 
-from services.catalog.api import build_router as catalog_router
-from services.dispatch.api import build_router as dispatch_router
+from services.catalog.api import build_routers as catalog_routers
+from services.dispatch.api import build_routers as dispatch_routers
 from services.regression.api import references_router, runs_router
 from services.regression.api.views import ReportView
-from services.scoring.api import build_router as scoring_router
-from services.smoothing.api import build_router as smoothing_router
+from services.scoring.api import build_routers as scoring_routers
+from services.smoothing.api import build_routers as smoothing_routers
 from services.studio.domain.openapi import merged
 from services.studio.domain.routes import ROUTES, Owner, owns
 from tests.support.studio import degraded_report, openapi
@@ -21,38 +21,32 @@ NOTHING: Any = None
 
 def routers() -> dict[Owner, list[APIRouter]]:
     return {
-        Owner.CATALOG: [
-            catalog_router(
-                database=NOTHING,
-                projects_=NOTHING,
-                users_=NOTHING,
-                characters_=NOTHING,
-                scene_types_=NOTHING,
-                assets_=NOTHING,
-                max_image_bytes=1,
-            )
-        ],
-        Owner.DISPATCH: [
-            dispatch_router(
-                scenes_=NOTHING,
-                reviews_=NOTHING,
-                regenerations_=NOTHING,
-                undoing_=NOTHING,
-                shots_=NOTHING,
-                batches_=NOTHING,
-                servers_=NOTHING,
-                queue_=NOTHING,
-                usage_=NOTHING,
-                progress_=NOTHING,
-                store=NOTHING,
-            )
-        ],
-        Owner.SCORING: [
-            scoring_router(
-                operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING, identity_backend="face-region"
-            )
-        ],
-        Owner.SMOOTHING: [smoothing_router(reads=NOTHING, repairs=NOTHING, thresholds=NOTHING)],
+        Owner.CATALOG: catalog_routers(
+            database=NOTHING,
+            projects_=NOTHING,
+            users_=NOTHING,
+            characters_=NOTHING,
+            scene_types_=NOTHING,
+            assets_=NOTHING,
+            max_image_bytes=1,
+        ),
+        Owner.DISPATCH: dispatch_routers(
+            scenes_=NOTHING,
+            reviews_=NOTHING,
+            regenerations_=NOTHING,
+            undoing_=NOTHING,
+            shots_=NOTHING,
+            batches_=NOTHING,
+            servers_=NOTHING,
+            queue_=NOTHING,
+            usage_=NOTHING,
+            progress_=NOTHING,
+            store=NOTHING,
+        ),
+        Owner.SCORING: scoring_routers(
+            operations=NOTHING, gates=NOTHING, scores=NOTHING, segments=NOTHING, identity_backend="face-region"
+        ),
+        Owner.SMOOTHING: smoothing_routers(reads=NOTHING, repairs=NOTHING, thresholds=NOTHING),
         Owner.REGRESSION: [runs_router(NOTHING, NOTHING), references_router(NOTHING, NOTHING)],
     }
 
@@ -63,7 +57,7 @@ def documents() -> dict[Owner, dict[str, Any]]:
     for owner, parts in routers().items():
         app = FastAPI()
         for router in parts:
-            app.include_router(router)
+            app.router.routes.extend(router.routes)
         described[owner] = app.openapi()
     return described
 

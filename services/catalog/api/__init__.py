@@ -14,7 +14,7 @@ from services.catalog.store import AssetStore, CharacterStore, ProjectStore, Sce
 from shared.postgres import Database
 
 
-def build_router(
+def build_routers(
     *,
     database: Database,
     projects_: ProjectOperations,
@@ -23,13 +23,13 @@ def build_router(
     scene_types_: SceneTypeOperations,
     assets_: AssetOperations,
     max_image_bytes: int,
-) -> APIRouter:
-    router = APIRouter(prefix="/api")
-    router.include_router(projects.build_router(operations=projects_, store=ProjectStore(database)))
-    router.include_router(users.build_router(operations=users_, store=UserStore(database)))
-    router.include_router(
-        characters.build_router(operations=characters_, store=CharacterStore(database), max_image_bytes=max_image_bytes)
-    )
-    router.include_router(scene_types.build_router(operations=scene_types_, store=SceneTypeStore(database)))
-    router.include_router(assets.build_router(operations=assets_, store=AssetStore(database)))
-    return router
+) -> list[APIRouter]:
+    return [
+        projects.build_router(operations=projects_, store=ProjectStore(database)),
+        users.build_router(operations=users_, store=UserStore(database)),
+        characters.build_router(
+            operations=characters_, store=CharacterStore(database), max_image_bytes=max_image_bytes
+        ),
+        scene_types.build_router(operations=scene_types_, store=SceneTypeStore(database)),
+        assets.build_router(operations=assets_, store=AssetStore(database)),
+    ]

@@ -85,7 +85,7 @@ KindFilter = Annotated[domain.AssetKind | None, Query(description="only of this 
 
 
 def build_router(*, operations: AssetOperations, store: AssetStore) -> APIRouter:
-    router = APIRouter(tags=["assets"])
+    router = APIRouter(prefix="/api", tags=["assets"])
     _add_assets(router, operations, store)
     _add_versions(router, operations, store)
     return router

@@ -42,7 +42,7 @@ Image = Annotated[UploadFile, File(description="photograph: JPEG, PNG or WebP; i
 
 
 def build_router(*, operations: CharacterOperations, store: CharacterStore, max_image_bytes: int) -> APIRouter:
-    router = APIRouter(prefix="/characters", tags=["characters"])
+    router = APIRouter(prefix="/api/characters", tags=["characters"])
 
     async def bytes_of(image: UploadFile) -> bytes:
         """One byte more than allowed is enough to be refused."""

@@ -49,7 +49,7 @@ ProjectId = Annotated[domain.ProjectId, PathId]
 
 
 def build_router(*, operations: ProjectOperations, store: ProjectStore) -> APIRouter:
-    router = APIRouter(prefix="/projects", tags=["projects"])
+    router = APIRouter(prefix="/api/projects", tags=["projects"])
 
     @router.post("", summary="Create a project", response_model=ProjectResponse, status_code=status.HTTP_201_CREATED)
     async def create(body: NewProject, cause: RequestCause, _: Creator) -> domain.Project:

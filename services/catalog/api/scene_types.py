@@ -57,7 +57,7 @@ SceneTypeId = Annotated[domain.SceneTypeId, PathId]
 
 
 def build_router(*, operations: SceneTypeOperations, store: SceneTypeStore) -> APIRouter:
-    router = APIRouter(prefix="/scene-types", tags=["scene types"])
+    router = APIRouter(prefix="/api/scene-types", tags=["scene types"])
 
     @router.post(
         "", summary="Create a scene type", response_model=SceneTypeResponse, status_code=status.HTTP_201_CREATED

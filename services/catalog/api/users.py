@@ -57,7 +57,7 @@ UserId = Annotated[domain.UserId, PathId]
 
 
 def build_router(*, operations: UserOperations, store: UserStore) -> APIRouter:
-    router = APIRouter(tags=["users"])
+    router = APIRouter(prefix="/api", tags=["users"])
     _add_users(router, operations, store)
     _add_tokens(router, operations, store)
     return router

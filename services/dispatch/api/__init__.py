@@ -16,7 +16,7 @@ from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.store import Store
 
 
-def build_router(
+def build_routers(
     *,
     scenes_: SceneOperations,
     reviews_: ReviewOperations,
@@ -29,16 +29,16 @@ def build_router(
     usage_: UsageOperations,
     progress_: ProgressOperations,
     store: Store,
-) -> APIRouter:
-    router = APIRouter(prefix="/api")
-    router.include_router(scenes.build_router(operations=scenes_, store=store))
-    router.include_router(segments.build_router(operations=reviews_, store=store))
-    router.include_router(regenerations.build_router(operations=regenerations_, store=store))
-    router.include_router(repairs.build_router(operations=undoing_))
-    router.include_router(batches.build_router(operations=batches_))
-    router.include_router(shots.build_router(operations=shots_, store=store))
-    router.include_router(queue.build_router(operations=queue_))
-    router.include_router(usage.build_router(operations=usage_))
-    router.include_router(progress.build_router(operations=progress_))
-    router.include_router(jobs.build_router(servers_=servers_, store=store))
-    return router
+) -> list[APIRouter]:
+    return [
+        scenes.build_router(operations=scenes_, store=store),
+        segments.build_router(operations=reviews_, store=store),
+        regenerations.build_router(operations=regenerations_, store=store),
+        repairs.build_router(operations=undoing_),
+        batches.build_router(operations=batches_),
+        shots.build_router(operations=shots_, store=store),
+        queue.build_router(operations=queue_),
+        usage.build_router(operations=usage_),
+        progress.build_router(operations=progress_),
+        jobs.build_router(servers_=servers_, store=store),
+    ]

@@ -108,7 +108,7 @@ class BatchResponse(ResponseModel):
 
 
 def build_router(*, operations: BatchOperations) -> APIRouter:
-    router = APIRouter(tags=["test shots"])
+    router = APIRouter(prefix="/api", tags=["test shots"])
 
     @router.post(
         "/test-shots/batch",

@@ -100,7 +100,7 @@ class FitnessResponse(ResponseModel):
 
 
 def build_router(*, servers_: ServerOperations, store: Store) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix="/api")
 
     @router.get("/jobs", summary="List render jobs, newest first", response_model=Page[JobResponse], tags=["jobs"])
     async def listing(

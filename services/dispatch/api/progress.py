@@ -38,7 +38,7 @@ IfNoneMatch = Annotated[str | None, Header(max_length=200, description="the ETag
 
 def build_router(*, operations: ProgressOperations) -> APIRouter:
     """Every answer has an ETag; asked again with it, one that is the same is an empty 304."""
-    router = APIRouter(tags=["progress"])
+    router = APIRouter(prefix="/api", tags=["progress"])
 
     @router.get("/scenes/{scene_id}/progress", summary="Say how far a scene is", **DOCUMENTED)
     async def of_scene(scene_id: PathId, _: Viewer, if_none_match: IfNoneMatch = None) -> Response:

@@ -61,7 +61,7 @@ class MoveRequest(RequestModel):
 
 
 def build_router(*, operations: QueueOperations) -> APIRouter:
-    router = APIRouter(tags=["queue"])
+    router = APIRouter(prefix="/api", tags=["queue"])
 
     @router.get("/queue", summary="What is rendered now and next", response_model=QueueResponse)
     async def show(_: Viewer, limit: Annotated[int, Query(ge=1, le=500)] = 100) -> QueueResponse:

@@ -131,7 +131,7 @@ class CascadeResponse(ResponseModel):
 
 
 def build_router(*, operations: RegenerationOperations, store: Store) -> APIRouter:
-    router = APIRouter(tags=["regeneration"])
+    router = APIRouter(prefix="/api", tags=["regeneration"])
     _add_regeneration(router, operations)
     _add_cancel(router, operations)
     _add_versions(router, operations, store)

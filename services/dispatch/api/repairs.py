@@ -21,7 +21,7 @@ class UndoResponse(ResponseModel):
 
 
 def build_router(*, operations: UndoOperations) -> APIRouter:
-    router = APIRouter(tags=["boundaries"])
+    router = APIRouter(prefix="/api", tags=["boundaries"])
 
     @router.post(
         "/boundary-repairs/{repair_id}/undo",

@@ -164,7 +164,7 @@ class SceneDetailResponse(SceneResponse):
 
 
 def build_router(*, operations: SceneOperations, store: Store) -> APIRouter:
-    router = APIRouter(tags=["scenes"])
+    router = APIRouter(prefix="/api", tags=["scenes"])
 
     @router.post(
         "/scenes",

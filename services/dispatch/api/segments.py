@@ -143,7 +143,7 @@ class SegmentResponse(ResponseModel):
 
 
 def build_router(*, operations: ReviewOperations, store: Store) -> APIRouter:
-    router = APIRouter(tags=["segments"])
+    router = APIRouter(prefix="/api", tags=["segments"])
 
     @router.get("/segments/{segment_id}", summary="Show one version of a segment", response_model=SegmentResponse)
     async def show(segment_id: PathId, _: Viewer) -> SegmentResponse:

@@ -147,7 +147,7 @@ class PromotionResponse(ResponseModel):
 
 
 def build_router(*, operations: ShotOperations, store: Store) -> APIRouter:
-    router = APIRouter(tags=["test shots"])
+    router = APIRouter(prefix="/api", tags=["test shots"])
 
     @router.post(
         "/scenes/{scene_id}/test-shot",

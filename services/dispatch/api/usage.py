@@ -70,7 +70,7 @@ class UsageResponse(ResponseModel):
 
 
 def build_router(*, operations: UsageOperations) -> APIRouter:
-    router = APIRouter(tags=["usage"])
+    router = APIRouter(prefix="/api", tags=["usage"])
 
     @router.get("/usage", summary="Render seconds used and saved", response_model=UsageResponse)
     async def usage(

@@ -8,23 +8,21 @@ from services.scoring.operations import RequestOperations
 from services.scoring.store import GateStore, ScoreStore, SegmentStore
 
 
-def build_router(
+def build_routers(
     *,
     operations: RequestOperations,
     segments: SegmentStore,
     scores: ScoreStore,
     gates: GateStore,
     identity_backend: str,
-) -> APIRouter:
+) -> list[APIRouter]:
     """`identity_backend` is the one in use."""
-    router = APIRouter(prefix="/api", tags=["scoring"])
-    router.include_router(
+    return [
         scores_router(
             operations=operations, segments=segments, scores=scores, gates=gates, identity_backend=identity_backend
-        )
-    )
-    router.include_router(drift_router(segments=segments, scores=scores, gates=gates))
-    return router
+        ),
+        drift_router(segments=segments, scores=scores, gates=gates),
+    ]
 
 
-__all__ = ["build_router"]
+__all__ = ["build_routers"]

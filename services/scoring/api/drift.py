@@ -66,7 +66,7 @@ class SceneDrift(ResponseModel):
 
 
 def drift_router(*, segments: SegmentStore, scores: ScoreStore, gates: GateStore) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix="/api", tags=["scoring"])
 
     @router.get(
         "/scenes/{scene_id}/drift", summary="Drift of a scene against its first segment", response_model=SceneDrift

@@ -122,7 +122,7 @@ def scores_router(
     identity_backend: str,
 ) -> APIRouter:
     """`identity_backend` is the one in use."""
-    router = APIRouter()
+    router = APIRouter(prefix="/api", tags=["scoring"])
 
     @router.get("/segments/{segment_id}/scores", summary="Scores of a segment", response_model=SegmentScores)
     async def segment_scores(segment_id: PathId, page: Annotated[PageQuery, Depends()], _: Viewer) -> SegmentScores:

@@ -8,12 +8,10 @@ from services.smoothing.api.thresholds import thresholds_router
 from services.smoothing.operations import ReadOperations, RepairOperations, ThresholdOperations
 
 
-def build_router(*, reads: ReadOperations, repairs: RepairOperations, thresholds: ThresholdOperations) -> APIRouter:
-    router = APIRouter(prefix="/api", tags=["smoothing"])
-    router.include_router(checks_router(reads))
-    router.include_router(repairs_router(reads, repairs))
-    router.include_router(thresholds_router(thresholds))
-    return router
+def build_routers(
+    *, reads: ReadOperations, repairs: RepairOperations, thresholds: ThresholdOperations
+) -> list[APIRouter]:
+    return [checks_router(reads), repairs_router(reads, repairs), thresholds_router(thresholds)]
 
 
-__all__ = ["build_router"]
+__all__ = ["build_routers"]

@@ -73,7 +73,7 @@ class BoundaryCheckView(ResponseModel):
 
 
 def checks_router(reads: ReadOperations) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix="/api", tags=["smoothing"])
 
     @router.get(
         "/segments/{segment_id}/boundary-check",

@@ -82,7 +82,7 @@ class RepairView(ResponseModel):
 
 
 def repairs_router(reads: ReadOperations, repairs: RepairOperations) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix="/api", tags=["smoothing"])
 
     @router.post(
         "/segments/{segment_id}/smooth-boundary",

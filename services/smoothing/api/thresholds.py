@@ -52,7 +52,7 @@ class ThresholdsView(ResponseModel):
 
 
 def thresholds_router(thresholds: ThresholdOperations) -> APIRouter:
-    router = APIRouter()
+    router = APIRouter(prefix="/api", tags=["smoothing"])
 
     @router.get(
         "/projects/{project_id}/boundary-thresholds",
