@@ -1,7 +1,7 @@
 """One clip against another, frame by frame, on the planes as they are stored."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, partial
 from itertools import zip_longest
@@ -15,6 +15,7 @@ from services.scoring.kernels.gaussian_ssim import gaussian_ssim_cells
 from services.scoring.kernels.luma import Map, Plane, Region, extreme_cell
 from services.scoring.kernels.ssim import ssim_cells
 from services.scoring.kernels.ssim_rows import GAUSSIAN_TAPS
+from services.scoring.workers.process import settle
 from shared.video.decode import probe
 from shared.video.pictures import is_sequence, picture_files
 from shared.video.planes import Planes, iter_planes
@@ -106,7 +107,7 @@ def compare(
 
     Raises NotComparable, or VideoError for what cannot be read.
     """
-    cv2.setNumThreads(1)
+    settle()
     counts = _count(reference), _count(clip)
     if counts[0] != counts[1] and Align.START not in align:
         raise NotComparable(
@@ -119,7 +120,11 @@ def compare(
                 raise NotComparable("one of the clips ends before the other; --align start compares the first frames")
             found.left_out += 1
             continue
-        add_pair(found, one, _fitted(one, two, align, found), range_)
+        two = _fitted(one, two, align, found)
+        if range_ is Range.FULL:
+            found.expanded |= one.limited or two.limited
+            one, two = as_seen(one), as_seen(two)
+        add_pair(found, one, two)
         progress(found.frames, min(counts))
     return found
 
@@ -153,14 +158,25 @@ def _resized(plane: Plane, like: Plane, bits: int) -> Plane:
     return resized.astype(np.uint8) if bits == 8 else resized.astype(np.uint16)
 
 
-def add_pair(found: Comparison, one: Planes, two: Planes, range_: Range) -> None:
-    """One frame of the reference and one of the clip, of one size and depth."""
+def as_seen(planes: Planes, *, luma: Plane | None = None) -> Planes:
+    """At full range; `luma` is Y' where that has been brought there already."""
+    if not planes.limited:
+        return planes
+    y = fidelity.expanded(plane=planes.y, bits=planes.bits, chroma=False) if luma is None else luma
+    u, v = (
+        None if plane is None else fidelity.expanded(plane=plane, bits=planes.bits, chroma=True)
+        for plane in (planes.u, planes.v)
+    )
+    return replace(planes, y=y, u=u, v=v, limited=False)
+
+
+def add_pair(found: Comparison, one: Planes, two: Planes) -> None:
+    """One frame of the reference and one of the clip, of one size and depth, as they are to be compared."""
     if found.frames == 0:
         found.size, found.bits = one.size, one.bits
-    found.expanded |= range_ is Range.FULL and (one.limited or two.limited)
     found.frames += 1
     data_range = float((1 << one.bits) - 1)
-    for name, (mine, theirs) in _pairs(one, two, range_):
+    for name, (mine, theirs) in _pairs(one, two):
         squared_error = fidelity.mse(first=mine, second=theirs)
         cells = cache(partial(fidelity.squared_error_cells, first=mine, second=theirs))
         found.squared_errors.setdefault(f"psnr_{name}", []).append(squared_error)
@@ -176,16 +192,8 @@ def _add_scores(found: Comparison, name: str, scores: tuple[float, Map]) -> None
     found.add(name, scores[0], lambda: scores[1])
 
 
-def _pairs(one: Planes, two: Planes, range_: Range) -> Iterator[tuple[str, tuple[Plane, Plane]]]:
+def _pairs(one: Planes, two: Planes) -> Iterator[tuple[str, tuple[Plane, Plane]]]:
     """Planes of both, where both have them in one shape: a different chroma subsampling leaves luma only."""
     for name, mine, theirs in (("y", one.y, two.y), ("u", one.u, two.u), ("v", one.v, two.v)):
-        if mine is None or theirs is None or mine.shape != theirs.shape:
-            continue
-        chroma = name != "y"
-        yield name, (_ranged(mine, one, range_, chroma), _ranged(theirs, two, range_, chroma))
-
-
-def _ranged(plane: Plane, of: Planes, range_: Range, chroma: bool) -> Plane:
-    if range_ is Range.NATIVE or not of.limited:
-        return plane
-    return fidelity.expanded(plane=plane, bits=of.bits, chroma=chroma)
+        if mine is not None and theirs is not None and mine.shape == theirs.shape:
+            yield name, (mine, theirs)

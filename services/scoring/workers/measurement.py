@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import cv2
 import numpy as np
 from PIL import Image
 
@@ -41,6 +40,7 @@ from services.scoring.workers.meters import (
     WarpingMeter,
     view,
 )
+from services.scoring.workers.process import settle
 from shared.video.decode import VideoError, VideoInfo, probe
 from shared.video.pictures import is_sequence, probe_pictures
 from shared.video.planes import Planes, StoredFrame, iter_planes, iter_stored, last_planes
@@ -103,7 +103,7 @@ class Watch:
 
 def measure(request: MeasurementRequest, *, identity: IdentityBackend, watch: Watch | None = None) -> Measurement:
     """Every metric of one clip; never raises for what is wrong with a file, the readings say it."""
-    cv2.setNumThreads(1)
+    settle()
     try:
         return _measured(request, identity, watch or Watch())
     except VideoError as error:

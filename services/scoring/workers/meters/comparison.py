@@ -8,8 +8,8 @@ from numpy.typing import NDArray
 
 from services.scoring.domain import Reading
 from services.scoring.kernels import ssim as ssim_kernel
-from services.scoring.kernels.luma import Region, cell_means, cell_region, extreme_cell
-from services.scoring.workers.comparison import Comparison, Range, add_pair
+from services.scoring.kernels.luma import Luma, Region, cell_means, cell_region, extreme_cell
+from services.scoring.workers.comparison import Comparison, add_pair, as_seen
 from services.scoring.workers.meters.views import View, full_luma
 from shared.video.planes import Planes
 
@@ -50,10 +50,11 @@ class BaselineMeter:
 
     def feed_pair(self, frame: View, baseline: Planes) -> None:
         """Clips of different depths are compared in 8-bit luma alone."""
-        pair = baseline, frame.stored
-        if baseline.bits != frame.stored.bits:
-            pair = _luma_only(baseline), _luma_only(frame.stored)
-        add_pair(self._found, *pair, Range.FULL)
+        clip = frame.stored
+        if baseline.bits != clip.bits:
+            add_pair(self._found, _grey(baseline.index, full_luma(baseline)), _grey(frame.index, frame.luma))
+        else:
+            add_pair(self._found, as_seen(baseline), as_seen(clip, luma=frame.luma if clip.bits == 8 else None))
 
     def reading(self) -> Reading:
         ssim = self._found.tracks["ssim"]
@@ -73,8 +74,8 @@ class BaselineMeter:
         )
 
 
-def _luma_only(planes: Planes) -> Planes:
-    return Planes(index=planes.index, y=full_luma(planes), u=None, v=None, bits=8, limited=False)
+def _grey(index: int, luma: Luma) -> Planes:
+    return Planes(index=index, y=luma, u=None, v=None, bits=8, limited=False)
 
 
 def _ssim_worst(scores: NDArray[np.float64], size: tuple[int, int]) -> tuple[float, Region]:
