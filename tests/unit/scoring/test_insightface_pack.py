@@ -1,4 +1,7 @@
-"""Packs of insightface: on a stand-in of the package, and on the package itself where it and a pack are here."""
+"""Packs of insightface: on a stand-in of the package, and on the package itself where it and a pack are here.
+
+The second needs `insightface` installed, and RUSHES_FACE_MODELS and SCORING_FACE_PACK that name a pack.
+"""
 
 import importlib.util
 import os
@@ -49,13 +52,14 @@ def painted() -> Material:
     )
 
 
+PACK = Path(NAMED[0]) / "models" / NAMED[1]
+IS_HERE = importlib.util.find_spec("insightface") is not None and all(NAMED) and PACK.is_dir()
+
+
 def real() -> Material:
-    folder = Path(NAMED[0]) / "models" / NAMED[1]
-    if importlib.util.find_spec("insightface") is None or not all(NAMED) or not folder.is_dir():
-        pytest.skip("insightface and one of its packs: install it, set RUSHES_FACE_MODELS and SCORING_FACE_PACK")
     by_outputs = {
         len(onnxruntime.InferenceSession(str(file)).get_outputs()) >= 5: file.read_bytes()
-        for file in sorted(folder.glob("*.onnx"))
+        for file in sorted(PACK.glob("*.onnx"))
     }
     x, y = (round(each) for each in ASTRONAUT_FACE)
     whole = photograph("astronaut")
@@ -70,7 +74,7 @@ def real() -> Material:
     )
 
 
-@pytest.fixture(params=[painted, real])
+@pytest.fixture(params=[painted, real] if IS_HERE else [painted])
 def material(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> Material:
     make: Callable[[], Material] = request.param
     made = make()
