@@ -1,6 +1,6 @@
 """What a defect must move and what it must leave alone, on real clips, as tests/support/response.py declares it."""
 
-import os
+from functools import lru_cache
 
 import pytest
 
@@ -16,13 +16,14 @@ from tests.support.response import (
     kendall_tau,
     recogniser,
     recogniser_responses,
-    responses,
+    responses_of,
 )
 
 
-@pytest.fixture(scope="module")
-def measured() -> list[Responses]:
-    return responses(processes=min(2, os.cpu_count() or 1))
+@lru_cache
+def measured(source: str) -> Responses:
+    """Every defect at every strength: seconds of work, which the first test of a clip does for all."""
+    return responses_of(source)
 
 
 def test_the_declaration_speaks_of_known_defects_and_metrics_and_never_twice_of_one() -> None:
@@ -40,21 +41,21 @@ def test_the_declaration_speaks_of_known_defects_and_metrics_and_never_twice_of_
     }  # fmt: skip
 
 
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("defect", DEFECTS)
-def test_what_must_respond_does_so_monotonically_and_what_must_not_stays_still(
-    defect: str, measured: list[Responses]
-) -> None:
+def test_what_must_respond_does_so_monotonically_and_what_must_not_stays_still(defect: str, source: str) -> None:
+    clip = measured(source)
     broken = [
-        f"{clip.source}: {metric} {problem}"
-        for clip in measured
+        f"{metric} {problem}"
         for metric in (*MUST[defect], *MUST_NOT[defect])
         if (problem := clip.broken(defect, metric)) is not None
     ]
     assert not broken
 
 
-def test_every_metric_that_must_respond_is_asked_on_at_least_one_clip(measured: list[Responses]) -> None:
-    asked = {metric for clip in measured for metric, value in clip.clean.items() if value is not None}
+def test_every_metric_that_must_respond_is_asked_on_at_least_one_clip() -> None:
+    clips = [measured(source) for source in SOURCES]
+    asked = {metric for clip in clips for metric, value in clip.clean.items() if value is not None}
     assert {metric for told in MUST.values() for metric in told} <= asked
 
 
