@@ -2,12 +2,12 @@
 
     python -m bench measurement_speed
 
-One core, 832x480, in one process after a warm-up. What is compared takes turns, so that a busy machine slows both, and
-the ratio is that of the medians. FFmpeg's ssim filter reads the same clip twice, on one thread; where a baseline is
-named, it reads the clip and the baseline, which is the same footage a little blurred. The plain implementation is
-`tests/support/plain_scores.py`, which the tests use as oracle: every metric of single frames with NumPy, SciPy and
-scikit-image, and warping error, motion and frame differences with Farneback's flow at 416x240 there and back; it leaves
-out jumps, flicker, freezes and cuts, which are cheap.
+One core, 832x480, in one process after a warm-up. Seconds are the processor's, and what is compared takes turns, so
+that a busy machine tells about the same; the ratio is that of the medians. FFmpeg's ssim filter reads the same clip
+twice, on one thread; where a baseline is named, it reads the clip and the baseline, which is the same footage a little
+blurred. The plain implementation is `tests/support/plain_scores.py`, which the tests use as oracle: every metric of
+single frames with NumPy, SciPy and scikit-image, and warping error, motion and frame differences with Farneback's flow
+at 416x240 there and back; it leaves out jumps, flicker, freezes and cuts, which are cheap.
 """
 
 import json
@@ -41,9 +41,10 @@ ROUNDS = 7
 
 
 def timed(work: Callable[[], object]) -> float:
-    started = time.perf_counter()
+    """Seconds of the processor, in all threads: on one core that is the time it takes while nobody else needs it."""
+    started = time.process_time()
     work()
-    return time.perf_counter() - started
+    return time.process_time() - started
 
 
 def in_turns(rounds: int, **works: Callable[[], object]) -> dict[str, float]:

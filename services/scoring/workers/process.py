@@ -15,9 +15,9 @@ TRIM_THRESHOLD, MMAP_THRESHOLD = -1, -3
 def settle() -> None:
     """One thread; and memory that was freed is kept for the next frame.
 
-    Planes are of sizes that glibc gives back to the system at once, to ask for them again with the next frame: at
-    832x480 that costs a twentieth of a comparison, at 1080p a tenth. What is kept is not more than what was used at the
-    peak. C libraries without mallopt do as they do.
+    Planes are of sizes that glibc gives back to the system at once, to ask for them again with the next frame, which
+    costs up to a tenth of a comparison. What is kept is not more than what was used at the peak. C libraries without
+    mallopt do as they do.
     """
     cv2.setNumThreads(1)
     mallopt = getattr(ctypes.CDLL(None), "mallopt", None)
