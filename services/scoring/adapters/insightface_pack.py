@@ -21,6 +21,7 @@ from services.scoring.adapters.onnx import (
     wanted_providers,
 )
 from services.scoring.domain import INSIGHTFACE, Device, SourceRegion
+from services.scoring.kernels.faces import Box, shared_area
 from services.scoring.kernels.luma import Rgb
 
 FINE, COARSE = (640, 640), (128, 128)
@@ -71,7 +72,7 @@ class InsightfaceBackend:
             found += [
                 face
                 for face in self._detected(picture, COARSE)
-                if all(_overlap(face.bbox, other.bbox) < SAME_FACE for other in found)
+                if all(shared_area(one=_box(face.bbox), two=_box(other.bbox)) < SAME_FACE for other in found)
             ]
         for face in found:
             self._analysis.models["recognition"].get(picture, face)
@@ -82,18 +83,9 @@ class InsightfaceBackend:
         return [self._face(bbox=box[:4], kps=points) for box, points in zip(boxes, landmarks, strict=True)]
 
 
-def _box(corners: Any) -> tuple[float, float, float, float]:
+def _box(corners: Any) -> Box:
     left, top, right, bottom = (float(each) for each in corners)
     return left, top, right - left, bottom - top
-
-
-def _overlap(one: Any, other: Any) -> float:
-    """Intersection over union of two boxes by their corners."""
-    width = min(one[2], other[2]) - max(one[0], other[0])
-    height = min(one[3], other[3]) - max(one[1], other[1])
-    common = max(0.0, float(width)) * max(0.0, float(height))
-    areas = sum(float((box[2] - box[0]) * (box[3] - box[1])) for box in (one, other))
-    return common / (areas - common) if common else 0.0
 
 
 def pack_digest(folder: Path) -> str:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from services.scoring.kernels.luma import Rgb
 
 Floats = NDArray[np.float32] | NDArray[np.float64]
+Box = tuple[float, float, float, float]
 
 STRIDES = (8, 16, 32)
 SIDE = 32
@@ -37,7 +38,7 @@ IMAGENET_DEVIATION = np.array([0.229, 0.224, 0.225], dtype=np.float32)
 class Face:
     """A detected face; `box` is (x, y, width, height), `score` in [0, 1]."""
 
-    box: tuple[float, float, float, float]
+    box: Box
     landmarks: NDArray[np.float64]
     score: float
 
@@ -84,18 +85,19 @@ _PARTS = ("cls", "obj", "bbox", "kps")
 def _without_overlaps(faces: list[Face], overlap: float) -> list[Face]:
     kept: list[Face] = []
     for face in sorted(faces, key=lambda each: -each.score):
-        if all(_overlap(face, other) <= overlap for other in kept):
+        if all(shared_area(one=face.box, two=other.box) <= overlap for other in kept):
             kept.append(face)
     return kept
 
 
-def _overlap(one: Face, two: Face) -> float:
-    x = max(one.box[0], two.box[0])
-    y = max(one.box[1], two.box[1])
-    right = min(one.box[0] + one.box[2], two.box[0] + two.box[2])
-    bottom = min(one.box[1] + one.box[3], two.box[1] + two.box[3])
+def shared_area(*, one: Box, two: Box) -> float:
+    """Of two boxes (x, y, width, height), as a share of what they cover together: intersection over union, 0 to 1."""
+    x = max(one[0], two[0])
+    y = max(one[1], two[1])
+    right = min(one[0] + one[2], two[0] + two[2])
+    bottom = min(one[1] + one[3], two[1] + two[3])
     shared = max(0.0, right - x) * max(0.0, bottom - y)
-    union = one.box[2] * one.box[3] + two.box[2] * two.box[3] - shared
+    union = one[2] * one[3] + two[2] * two[3] - shared
     return shared / union if union > 0 else 0.0
 
 
