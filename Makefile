@@ -14,7 +14,7 @@ TEST_FOLDERS := $(wildcard $(addprefix tests/,unit journeys faults architecture 
 WORKERS := -n 2 --no-loadscope-reorder
 UV ?= uv
 LOCK := $(UV) pip compile --quiet --universal --fork-strategy fewest --generate-hashes \
-  --no-header --no-annotate --no-emit-index-url pyproject.toml
+  --no-header --no-annotate pyproject.toml
 IMAGE_EXTRAS := catalog dispatch scoring smoothing studio standin
 LINTED := services shared deploy tests $(wildcard bench)
 

@@ -29,8 +29,8 @@ class _Explained(argparse.Action):
         parser.exit()
 
 
-def add_clip(command: argparse.ArgumentParser, name: str, help: str, **more: Any) -> None:
-    command.add_argument(name.lower(), type=Path, metavar=name, help=help, **more)
+def add_clip(command: argparse.ArgumentParser, name: str, help: str) -> None:
+    command.add_argument(name.lower(), type=Path, metavar=name, help=help)
 
 
 def add_json(command: argparse.ArgumentParser, fields: Mapping[str, str]) -> None:

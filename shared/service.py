@@ -12,7 +12,7 @@ from fastapi.responses import JSONResponse
 
 from shared import logs
 from shared.auth import TokenVerifier
-from shared.http.app import create_app
+from shared.http.app import add_routers, create_app
 from shared.http.problems import Problem, problem_response
 from shared.kafka.consumer import Consumer
 from shared.kafka.delivery import Delivery
@@ -79,10 +79,7 @@ class Chassis:
         self.work("housekeeping", self._keep_house, poll_seconds=HOUSEKEEPING_SECONDS)
 
     def include(self, *routers: APIRouter) -> None:
-        """Their routes become the app's own as they are. FastAPI's `include_router` would work out each anew, which is
-        most of what building an app costs."""
-        for router in routers:
-            self.app.router.routes.extend(router.routes)
+        add_routers(self.app, *routers)
 
     def problem(self, error_type: type[Exception], status: int, title: str | None = None) -> None:
         """A domain error's answer over HTTP; its text is the detail."""

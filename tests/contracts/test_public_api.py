@@ -13,6 +13,7 @@ from services.scoring.api import build_routers as scoring_routers
 from services.smoothing.api import build_routers as smoothing_routers
 from services.studio.domain.openapi import merged
 from services.studio.domain.routes import ROUTES, Owner, owns
+from shared.http.app import add_routers
 from tests.support.studio import degraded_report, openapi
 
 NOTHING: Any = None
@@ -56,8 +57,7 @@ def documents() -> dict[Owner, dict[str, Any]]:
     described = {}
     for owner, parts in routers().items():
         app = FastAPI()
-        for router in parts:
-            app.router.routes.extend(router.routes)
+        add_routers(app, *parts)
         described[owner] = app.openapi()
     return described
 
