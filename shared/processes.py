@@ -1,14 +1,19 @@
 """Child processes that answer one line for one line: kept warm, killed at a deadline, replaced when they die.
 
-For work that a crash, a hang or a hunger for memory of a library must not take the service with it.
+For work that a crash, a hang or a hunger for memory of a library must not take the service with it. The service asks
+through LineProcess or LinePool; the child answers through `answer_lines`, and ends when its input does, which is also
+what happens when the service dies.
 """
 
 import asyncio
+import json
 import os
+import signal
+import sys
 from asyncio.subprocess import PIPE, Process
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from typing import Generic, TypeVar
+from typing import Any, BinaryIO, Generic, TypeVar
 
 LONGEST_ANSWER_BYTES = 4 * 1024 * 1024
 ONE_THREAD = {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
@@ -104,3 +109,39 @@ class LinePool(Generic[Request, Answer]):
     async def stop(self) -> None:
         for process in self._processes:
             await process.stop()
+
+
+def line_of(fields: dict[str, Any]) -> bytes:
+    """One line of JSON; what JSON has no form for is told as its text."""
+    return json.dumps(fields, default=str).encode() + b"\n"
+
+
+def fields_of(line: bytes) -> dict[str, Any]:
+    """What an answer holds. Raises BrokeOffError when the child tells a failure instead."""
+    fields: dict[str, Any] = json.loads(line)
+    if "failure" in fields:
+        raise BrokeOffError(str(fields["failure"]))
+    return fields
+
+
+def only_answers() -> BinaryIO:
+    """In the child: where answers go. Whatever a library prints goes elsewhere, so that it is not taken for one, and a
+    signal from the terminal is for the service alone."""
+    for name in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(name, signal.SIG_IGN)
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)
+    return answers
+
+
+def answer_lines(answers: BinaryIO, answer: Callable[[bytes], bytes]) -> None:
+    """In the child: an answer to each line of standard input, until it ends. An error is told, and does not end it."""
+    for line in sys.stdin.buffer:
+        try:
+            told = answer(line)
+        except MemoryError:
+            told = line_of({"failure": "it needed more memory than it may have"})
+        except Exception as error:
+            told = line_of({"failure": f"{type(error).__name__}: {error}"})
+        answers.write(told)
+        answers.flush()

@@ -1,8 +1,6 @@
 """The loop that answers questions: claim, fetch files, measure in a process, report."""
 
-import asyncio
-from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
@@ -10,13 +8,8 @@ from services.scoring.domain import Job, Question, unmeasurable
 from services.scoring.operations import MeasuringOperations
 from services.scoring.workers.measurement import MeasurementRequest
 from services.scoring.workers.messages import Answered
-from shared.media import MediaChanged, MediaMissing
-from shared.postgres.errors import is_transient
-from shared.processes import BrokeOffError
-
-
-class Media(Protocol):
-    def local_path(self, sha256: str, *, verify: bool = False) -> AbstractAsyncContextManager[Path]: ...
+from shared.leases import worked
+from shared.media import LocalFiles, fetched
 
 
 class Pool(Protocol):
@@ -24,35 +17,24 @@ class Pool(Protocol):
 
 
 class MeasuringWorker:
-    """Holds no transaction while it works; the lease is renewed at a third of its length."""
+    """Holds no transaction while it works."""
 
-    def __init__(self, *, operations: MeasuringOperations, media: Media, pool: Pool, lease_seconds: float) -> None:
+    def __init__(self, *, operations: MeasuringOperations, media: LocalFiles, pool: Pool, lease_seconds: float) -> None:
         self._operations = operations
         self._media = media
         self._pool = pool
         self._lease_seconds = lease_seconds
 
     async def step(self) -> bool:
-        job = await self._operations.claim()
-        if job is None:
-            return False
-        try:
-            async with self._kept(job):
-                answered = await self._measured(job.question, job)
-        except BrokeOffError as error:
-            await self._operations.crashed(job, str(error))
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            await self._operations.give_back(job)
-            raise
-        else:
-            await self._operations.finish(
-                job, answered.measurement, measure_seconds=answered.seconds, stages=answered.stages
-            )
-        return True
+        return await worked(self._operations, self._measured, self._finish, lease_seconds=self._lease_seconds)
 
-    async def _measured(self, question: Question, job: Job) -> Answered:
+    async def _finish(self, job: Job, answered: Answered) -> None:
+        await self._operations.finish(
+            job, answered.measurement, measure_seconds=answered.seconds, stages=answered.stages
+        )
+
+    async def _measured(self, job: Job) -> Answered:
+        question = job.question
         async with AsyncExitStack() as files:
             clip = await self._file(files, question.clip_sha256)
             if not isinstance(clip, Path):
@@ -83,36 +65,7 @@ class MeasuringWorker:
         )
 
     async def _file(self, files: AsyncExitStack, sha256: str | None) -> Path | str | None:
-        """The file, or why there is none; its bytes still have their hash."""
-        if sha256 is None:
-            return None
-        try:
-            return await files.enter_async_context(self._media.local_path(sha256, verify=True))
-        except MediaMissing:
-            return "is not stored"
-        except MediaChanged:
-            return "was changed in the store: its bytes no longer have its hash"
-
-    @asynccontextmanager
-    async def _kept(self, job: Job) -> AsyncIterator[None]:
-        renewing = asyncio.create_task(self._renew(job))
-        try:
-            yield
-        finally:
-            renewing.cancel()
-            with suppress(asyncio.CancelledError):
-                await renewing
-
-    async def _renew(self, job: Job) -> None:
-        """Ends when the lease is lost: the answer will then be refused, and another worker gives it."""
-        kept = True
-        while kept:
-            await asyncio.sleep(self._lease_seconds / 3)
-            try:
-                kept = await self._operations.extend(job)
-            except Exception as error:
-                if not is_transient(error):
-                    raise
+        return None if sha256 is None else await fetched(self._media, files, sha256)
 
 
 def _only_path(found: Path | str | None) -> Path | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from services.scoring.domain import Expectation, Measurement, Reading, SourceRegion
 from services.scoring.workers.measurement import MeasurementRequest
+from shared.processes import fields_of, line_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +26,7 @@ INTRODUCE = b'{"introduce": true}\n'
 
 
 def request_line(request: MeasurementRequest) -> bytes:
-    return json.dumps(asdict(request), default=str).encode() + b"\n"
+    return line_of(asdict(request))
 
 
 def request_of(line: bytes) -> MeasurementRequest:
@@ -45,18 +46,12 @@ def request_of(line: bytes) -> MeasurementRequest:
 
 
 def answer_line(answered: Answered) -> bytes:
-    return json.dumps(asdict(answered)).encode() + b"\n"
+    return line_of(asdict(answered))
 
 
-def failure_line(reason: str) -> bytes:
-    return json.dumps({"failure": reason}).encode() + b"\n"
-
-
-def answer_of(line: bytes) -> Answered | str:
-    """The answer, or the reason why the process could not give one."""
-    fields: dict[str, Any] = json.loads(line)
-    if "failure" in fields:
-        return str(fields["failure"])
+def answer_of(line: bytes) -> Answered:
+    """Raises BrokeOffError with what the process says went wrong."""
+    fields = fields_of(line)
     found = fields["measurement"]
     measurement = Measurement(
         readings={name: _reading(reading) for name, reading in found["readings"].items()},

@@ -20,7 +20,7 @@ class MeasuringProcess(LineProcess[MeasurementRequest | None, Answered]):
     """
 
     def __init__(self, command: Sequence[str]) -> None:
-        super().__init__(command, encode=_line, decode=_answered, what="measuring")
+        super().__init__(command, encode=_line, decode=answer_of, what="measuring")
         self.providers: Mapping[str, list[str]] | None = None
 
     async def ask(self, request: MeasurementRequest | None, *, deadline_seconds: float) -> Answered:
@@ -67,10 +67,3 @@ class ProcessPool(LinePool[MeasurementRequest | None, Answered]):
 
 def _line(request: MeasurementRequest | None) -> bytes:
     return INTRODUCE if request is None else request_line(request)
-
-
-def _answered(line: bytes) -> Answered:
-    answer = answer_of(line)
-    if isinstance(answer, str):
-        raise BrokeOffError(answer)
-    return answer

@@ -1,19 +1,15 @@
 """The process that measures or repairs: one request per line on standard input, one answer per line on its output.
 
-It exists so that a decoder that crashes, hangs or eats memory costs one seam and not the service. It ends when its
-input does, which is also what happens when the service dies.
+It exists so that a decoder that crashes, hangs or eats memory costs one seam and not the service.
 
 `python -m services.smoothing.workers.child check|repair MEMORY_LIMIT_BYTES`
 """
 
-import os
 import resource
-import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import BinaryIO
 
 from services.smoothing.adapters.clips import EncodeError, VideoError
 from services.smoothing.domain import SeamError, numbers_of
@@ -26,27 +22,15 @@ from services.smoothing.workers.messages import (
     RepairRequest,
     check_of,
     checked_line,
-    failure_line,
     repair_of,
     repaired_line,
 )
 from services.smoothing.workers.repairing import Repair, smooth
+from shared.processes import answer_lines, only_answers
 from shared.video.decode import examine
 
 CLIPS_ARE_BAD = (VideoError, SeamError, EncodeError)
 """What is wrong with the clips themselves is an answer; anything else is a failure of the process."""
-
-
-def serve(requests: BinaryIO, answers: BinaryIO, *, answer: Callable[[bytes], bytes]) -> None:
-    for line in requests:
-        try:
-            told = answer(line)
-        except MemoryError:
-            told = failure_line("it needed more memory than it may have")
-        except Exception as error:  # noqa: BLE001 - the service decides what becomes of it; the process goes on
-            told = failure_line(f"{type(error).__name__}: {error}")
-        answers.write(told)
-        answers.flush()
 
 
 def checked(request: CheckRequest) -> Checked:
@@ -121,12 +105,7 @@ ANSWERS: dict[str, Callable[[bytes], bytes]] = {
 def main() -> None:
     work, limit = sys.argv[1], int(sys.argv[2])
     resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
-    for name in (signal.SIGINT, signal.SIGTERM):
-        signal.signal(name, signal.SIG_IGN)
-    # Whatever a library prints must not be taken for an answer.
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)
-    serve(sys.stdin.buffer, answers, answer=ANSWERS[work])
+    answer_lines(only_answers(), ANSWERS[work])
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from services.smoothing import domain
-from shared.processes import BrokeOffError
+from shared.processes import fields_of, line_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,7 +67,7 @@ class Repaired:
 
 
 def check_line(request: CheckRequest) -> bytes:
-    return _line({"previous": str(request.previous), "next": str(request.next)})
+    return line_of({"previous": str(request.previous), "next": str(request.next)})
 
 
 def check_of(line: bytes) -> CheckRequest:
@@ -78,18 +78,18 @@ def check_of(line: bytes) -> CheckRequest:
 def checked_line(answer: Checked) -> bytes:
     found = answer.found
     told = {"not_measurable": found} if isinstance(found, str) else {"seam": domain.plain(found)}
-    return _line(told | {"seconds": answer.seconds})
+    return line_of(told | {"seconds": answer.seconds})
 
 
 def checked_of(line: bytes) -> Checked:
     """Raises BrokeOffError with what the process says went wrong."""
-    fields = told(line)
+    fields = fields_of(line)
     found = fields["not_measurable"] if "not_measurable" in fields else domain.seam_of(fields["seam"])
     return Checked(found=found, seconds=float(fields["seconds"]))
 
 
 def repair_line(request: RepairRequest) -> bytes:
-    return _line(asdict(request))
+    return line_of(asdict(request))
 
 
 def repair_of(line: bytes) -> RepairRequest:
@@ -105,12 +105,12 @@ def repair_of(line: bytes) -> RepairRequest:
 
 
 def repaired_line(answer: Repaired) -> bytes:
-    return _line(asdict(answer))
+    return line_of(asdict(answer))
 
 
 def repaired_of(line: bytes) -> Repaired:
     """Raises BrokeOffError with what the process says went wrong."""
-    fields = told(line)
+    fields = fields_of(line)
     return Repaired(
         reasons=tuple(fields["reasons"]),
         before=_numbers(fields["before"]),
@@ -125,18 +125,3 @@ def repaired_of(line: bytes) -> Repaired:
 
 def _numbers(fields: dict[str, Any] | None) -> domain.Numbers | None:
     return None if fields is None else domain.Numbers(**fields)
-
-
-def failure_line(reason: str) -> bytes:
-    return _line({"failure": reason})
-
-
-def told(line: bytes) -> dict[str, Any]:
-    fields: dict[str, Any] = json.loads(line)
-    if "failure" in fields:
-        raise BrokeOffError(str(fields["failure"]))
-    return fields
-
-
-def _line(fields: dict[str, Any]) -> bytes:
-    return json.dumps(fields, default=str).encode() + b"\n"

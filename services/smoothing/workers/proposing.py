@@ -2,21 +2,18 @@
 
 import asyncio
 import tempfile
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import Protocol
 
 from services.smoothing.domain import CandidateClip, Made, RepairJob, StoredFile
 from services.smoothing.operations import RepairOperations
-from services.smoothing.workers.leases import renewed
-from services.smoothing.workers.measuring import fetched
 from services.smoothing.workers.messages import Repaired, RepairedFile, RepairRequest
-from shared.processes import BrokeOffError
+from shared.leases import worked
+from shared.media import LocalFiles, fetched
 
 
-class Media(Protocol):
-    def local_path(self, sha256: str, *, verify: bool = False) -> AbstractAsyncContextManager[Path]: ...
-
+class Media(LocalFiles, Protocol):
     async def put_file(self, path: Path) -> str: ...
 
 
@@ -35,22 +32,7 @@ class ProposingWorker:
         self._lease_seconds = lease_seconds
 
     async def step(self) -> bool:
-        job = await self._operations.claim()
-        if job is None:
-            return False
-        try:
-            async with renewed(lambda: self._operations.extend(job), lease_seconds=self._lease_seconds):
-                made, seconds = await self._made(job)
-        except BrokeOffError as error:
-            await self._operations.crashed(job, str(error))
-        except asyncio.CancelledError:
-            raise
-        except Exception:
-            await self._operations.give_back(job)
-            raise
-        else:
-            await self._operations.finish(job, made, make_seconds=seconds)
-        return True
+        return await worked(self._operations, self._made, self._finish, lease_seconds=self._lease_seconds)
 
     async def _made(self, job: RepairJob) -> tuple[Made, float]:
         async with AsyncExitStack() as files:
@@ -73,6 +55,10 @@ class ProposingWorker:
             )
             clips = tuple([await self._stored(job, file) for file in answer.files])
         return Made(reasons=answer.reasons, before=answer.before, after=answer.after, clips=clips), answer.seconds
+
+    async def _finish(self, job: RepairJob, answer: tuple[Made, float]) -> None:
+        made, seconds = answer
+        await self._operations.finish(job, made, make_seconds=seconds)
 
     async def _stored(self, job: RepairJob, file: RepairedFile) -> CandidateClip:
         segment = job.meeting.previous if file.side == "previous" else job.meeting.next

@@ -15,9 +15,9 @@ from services.scoring.domain import BackendChoice, Device, Expectation, SourceRe
 from services.scoring.metrics import IDENTITY_FALLEN_BACK
 from services.scoring.workers.health import IdentityHealth
 from services.scoring.workers.measurement import MeasurementRequest, measure
-from services.scoring.workers.messages import Answered, answer_line, answer_of, failure_line, request_line, request_of
+from services.scoring.workers.messages import Answered, answer_line, answer_of, request_line, request_of
 from services.scoring.workers.pool import MeasuringProcess, ProcessPool
-from shared.processes import BrokeOffError
+from shared.processes import BrokeOffError, line_of
 from tests.support.clips import camera, clip, photograph
 from tests.support.models import face_models
 
@@ -52,8 +52,9 @@ def test_requests_and_answers_survive_the_pipe(request_: MeasurementRequest) -> 
     assert answer_of(answer_line(whole)) == whole
     nothing = Answered(measurement=unmeasurable("no", decodable=False), seconds=0.0)
     assert answer_of(answer_line(nothing)) == nothing
-    assert answer_of(failure_line("out of memory")) == "out of memory"
-    for line in (request_line(full), answer_line(whole), failure_line("two\nlines")):
+    with pytest.raises(BrokeOffError, match="out of memory"):
+        answer_of(line_of({"failure": "out of memory"}))
+    for line in (request_line(full), answer_line(whole), line_of({"failure": "two\nlines"})):
         assert line.count(b"\n") == 1 and line.endswith(b"\n")
 
 
