@@ -8,6 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 from xdist.scheduler import LoadScopeScheduling
 
 from deploy.local.stack import LocalStack
@@ -16,6 +18,7 @@ from shared.media import MediaStore
 from shared.postgres import Database
 from shared.settings import ServiceSettings
 from tests.support import databases as database_tools
+from tests.support.environment import keep_what_tests_may_see
 from tests.support.http import TestKeys
 from tests.support.infrastructure import free_port, short_home, start_kafka, start_postgres
 
@@ -23,6 +26,25 @@ NEED_THE_STACK = {"journeys", "faults"}
 
 Databases = Callable[[str], Awaitable[Database]]
 SettingsOf = Callable[..., dict[str, Any]]
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_configure(config: pytest.Config) -> None:
+    """The same environment everywhere, and the same examples of hypothesis, none of them too slow.
+
+    That is what hypothesis does by itself where CI is set; `--hypothesis-profile=default` looks for new examples.
+    """
+    keep_what_tests_may_see(os.environ)
+    hypothesis_settings.register_profile(
+        "alike",
+        derandomize=True,
+        deadline=None,
+        database=None,
+        print_blob=True,
+        suppress_health_check=[HealthCheck.too_slow],
+    )
+    if not config.getoption("--hypothesis-profile"):
+        hypothesis_settings.load_profile("alike")
 
 
 class OneStack(LoadScopeScheduling):

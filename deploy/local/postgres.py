@@ -23,7 +23,9 @@ from deploy.local.problems import SetupProblem
 from deploy.local.process import Launch
 
 SUPERUSER = "postgres"
-SOCKET_NAME = ".s.PGSQL.5432"
+PORT = 5432
+"""In the name of the socket only. Said to server and clients: both would take PGPORT of whoever starts them."""
+SOCKET_NAME = f".s.PGSQL.{PORT}"
 LONGEST_SOCKET_PATH = 103
 """Bytes of `sun_path` that every system allows (104 with the closing zero on macOS, 108 on Linux)."""
 UNPRIVILEGED = "nobody"
@@ -63,7 +65,7 @@ def socket_directory(home: Path) -> Path:
 
 def dsn(home: Path, *, role: str = SUPERUSER, database: str = "postgres") -> str:
     """The address of a database for asyncpg, over the Unix socket."""
-    return f"postgresql://{role}@/{database}?host={socket_directory(home)}"
+    return f"postgresql://{role}@/{database}?host={socket_directory(home)}&port={PORT}"
 
 
 def prepare(*, home: Path, log_file: Path, durable: bool = True, connections: int = 200) -> Launch:
@@ -81,6 +83,7 @@ def prepare(*, home: Path, log_file: Path, durable: bool = True, connections: in
         _create_cluster(data, privileges)
     settings = {
         "listen_addresses": "",
+        "port": str(PORT),
         "unix_socket_directories": str(socket_directory(home)),
         "unix_socket_permissions": "0700",
         "max_connections": str(connections),

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from itertools import pairwise
 from pathlib import Path
@@ -14,30 +15,50 @@ from deploy.local.plan import Planned
 from deploy.local.problems import SetupProblem
 from deploy.local.process import Launch
 
-SECONDS = 10
-Make = Callable[..., Awaitable[Keeper]]
+SECONDS = 60
+"""What takes longer hangs: the longest wait here is for four starts, 2 s of them pauses."""
+
+
+class Watched(Keeper):
+    """A keeper of which no state is missed, however short it was and however late the test comes to look."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        self.seen: deque[tuple[State, str | None]] = deque()
+        super().__init__(*arguments, **named)
+
+    def _set(self, state: State, reason: str | None) -> None:
+        super()._set(state, reason)
+        self.seen.append((state, reason))
+
+
+Make = Callable[..., Awaitable[Watched]]
 
 
 async def ready() -> str | None:
     return None
 
 
-async def until(keeper: Keeper, state: State) -> None:
+async def until(keeper: Watched, state: State) -> str | None:
+    """Until it has been in this state since what was waited for last; the reason that it gave then."""
     async with asyncio.timeout(SECONDS):
-        while keeper.status.state is not state:
+        while True:
+            while keeper.seen:
+                was, reason = keeper.seen.popleft()
+                if was is state:
+                    return reason
             await asyncio.sleep(0.01)
 
 
 @pytest.fixture
 async def make(tmp_path: Path) -> AsyncIterator[Make]:
     """Makes a wanted keeper of a shell script; all are stopped at the end."""
-    keepers: dict[str, Keeper] = {}
+    keepers: dict[str, Watched] = {}
     tasks: list[asyncio.Task[None]] = []
 
-    async def keeper(script: str, *, name: str = "it", **planned: Any) -> Keeper:
+    async def keeper(script: str, *, name: str = "it", **planned: Any) -> Watched:
         launch = Launch(name=name, command=["sh", "-c", script], log_file=tmp_path / f"{name}.log", directory=tmp_path)
         known: dict[str, Any] = {"prepare": lambda: launch, "probe": ready, "stage": 0, "drain_seconds": 1.0} | planned
-        made = Keeper(Planned(name=name, **known), on_change=lambda: None)
+        made = Watched(Planned(name=name, **known), on_change=lambda: None)
         keepers[name] = made
         tasks.append(asyncio.create_task(made.run(keepers)))
         made.want()
@@ -55,8 +76,7 @@ async def test_a_process_that_is_killed_comes_back(make: Make) -> None:
     keeper = await make("exec sleep 60")
     await until(keeper, State.READY)
     first = keeper.signal(signal.SIGKILL)
-    await until(keeper, State.BACKING_OFF)
-    assert keeper.status.reason == "ended with SIGKILL"
+    assert await until(keeper, State.BACKING_OFF) == "ended with SIGKILL"
     await until(keeper, State.READY)
     assert keeper.status.pid != first
     assert keeper.status.restarts == 1
@@ -70,8 +90,9 @@ async def test_a_process_that_fails_at_start_is_tried_less_and_less_often(make: 
     await keeper.stop()
     starts = [float(line) for line in (tmp_path / "starts").read_text().split()]
     gaps = [after - before for before, after in pairwise(starts)]
-    assert gaps == sorted(gaps)
-    assert gaps[2] >= 4 * FIRST_BACKOFF_SECONDS
+    assert len(gaps) >= 3
+    for doubled, gap in enumerate(gaps):
+        assert gap >= FIRST_BACKOFF_SECONDS * 2**doubled, "a slow machine makes a gap longer, never shorter"
 
 
 async def test_a_stopped_process_stays_stopped_until_it_is_wanted_again(make: Make) -> None:
@@ -79,6 +100,7 @@ async def test_a_stopped_process_stays_stopped_until_it_is_wanted_again(make: Ma
     await until(keeper, State.READY)
     await keeper.stop()
     assert (keeper.status.state, keeper.status.pid) == (State.STOPPED, None)
+    await until(keeper, State.STOPPED)
     keeper.want()
     await until(keeper, State.READY)
     assert keeper.status.restarts == 0
@@ -140,6 +162,5 @@ async def test_a_problem_with_the_machine_is_shown_and_tried_again(make: Make, t
         return answer
 
     keeper = await make("", prepare=prepare)
-    await until(keeper, State.BACKING_OFF)
-    assert keeper.status.reason == "No disk. Buy one"
+    assert await until(keeper, State.BACKING_OFF) == "No disk. Buy one"
     await until(keeper, State.READY)

@@ -22,7 +22,7 @@ ACTS = st.lists(
 )
 
 
-@settings(max_examples=1000, deadline=None)
+@settings(max_examples=1000)
 @given(ACTS)
 def test_staleness_is_right_after_every_act_of_any_interleaving(acts: list[Act]) -> None:
     scene = PureScene()

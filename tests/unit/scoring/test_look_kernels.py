@@ -65,7 +65,7 @@ def test_every_number_is_that_of_the_formula_written_plainly(name: str) -> None:
 
 
 @given(sizes.flatmap(lambda size: arrays(np.uint8, (*size, 3), elements=st.integers(0, 255))))
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_so_it_is_on_pictures_of_any_odd_size(rgb: Rgb) -> None:
     picture = luma(rgb=rgb)
     wanted = plain_scores.look(rgb, picture)
@@ -75,7 +75,7 @@ def test_so_it_is_on_pictures_of_any_odd_size(rgb: Rgb) -> None:
 
 
 @given(sizes, st.integers(0, 255))
-@settings(max_examples=30, deadline=None, derandomize=True)
+@settings(max_examples=30)
 def test_a_flat_picture_has_no_contrast_no_blocks_no_noise_and_no_colour(size: tuple[int, int], level: int) -> None:
     found = ours(np.full((*size, 3), level, np.uint8), np.full(size, level, np.uint8))
     assert [found[metric] for metric in ("contrast", "blockiness", "noise", "colourfulness", "sharpness")] == [0] * 5
@@ -83,7 +83,7 @@ def test_a_flat_picture_has_no_contrast_no_blocks_no_noise_and_no_colour(size: t
 
 class TestSurface:
     @given(sizes.flatmap(lambda size: arrays(np.uint8, size, elements=st.integers(0, 255))))
-    @settings(max_examples=40, deadline=None, derandomize=True)
+    @settings(max_examples=40)
     def test_cells_are_the_regions_that_are_reported_and_cover_the_picture(self, picture: Rgb) -> None:
         seen = surface(luma=picture)
         height, width = picture.shape
@@ -235,7 +235,7 @@ class TestShrinking:
         st.floats(0.3, 0.99),
         st.floats(0.3, 0.99),
     )
-    @settings(max_examples=120, deadline=None, derandomize=True)
+    @settings(max_examples=120)
     def test_it_is_opencvs_area_average_rounded(self, picture: Rgb, across: float, down: float) -> None:
         size = max(1, round(picture.shape[1] * across)), max(1, round(picture.shape[0] * down))
         wanted = cv2.resize(picture.astype(np.float32), size, interpolation=cv2.INTER_AREA)

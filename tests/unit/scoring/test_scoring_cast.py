@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from skimage.color import rgb2xyz, xyz2lab
 
@@ -29,7 +29,6 @@ def of_pictures(folder: Path, *pictures: "np.ndarray[tuple[int, ...], np.dtype[n
     return reading
 
 
-@settings(derandomize=True, deadline=None)
 @given(colour=st.tuples(level, level, level), width=st.integers(GRID, 90), height=st.integers(GRID, 90))
 def test_a_picture_of_one_colour_is_where_scikit_image_puts_it(
     colour: tuple[int, int, int], width: int, height: int

@@ -133,7 +133,6 @@ def test_weakest_of_every_combination() -> None:
 finite = st.floats(-2, 3, allow_nan=False)
 
 
-@settings(derandomize=True, deadline=None)
 @given(metric=st.sampled_from(sorted(default_gates())), one=finite, two=finite)
 def test_goodness_never_rises_with_badness(metric: str, one: float, two: float) -> None:
     gate = default_gates()[metric]
@@ -146,7 +145,6 @@ def test_goodness_never_rises_with_badness(metric: str, one: float, two: float) 
         assert goodness(gate, low) >= goodness(gate, high)
 
 
-@settings(derandomize=True, deadline=None)
 @given(metric=st.sampled_from(sorted(default_gates())), value=finite)
 def test_goodness_agrees_with_the_verdict(metric: str, value: float) -> None:
     verdict = judge(Measurement(readings={metric: Reading(metric=metric, value=value)}), default_gates()).verdict
@@ -154,7 +152,6 @@ def test_goodness_agrees_with_the_verdict(metric: str, value: float) -> None:
     assert goodness(default_gates()[metric], value) <= most
 
 
-@settings(derandomize=True, deadline=None)
 @given(
     worse=st.sampled_from(["sharpness", "identity_similarity", "handover_ssim"]),
     by=st.floats(0, 1),
@@ -192,7 +189,7 @@ def worse_side(gate: Gate, one: float, two: float) -> tuple[float, float] | None
     return None
 
 
-@settings(derandomize=True, deadline=None, max_examples=400)
+@settings(max_examples=400)
 @given(
     gates=st.lists(gates_of_every_kind(), min_size=1, max_size=6, unique_by=lambda gate: gate.metric),
     values=st.lists(finite, min_size=6, max_size=6),

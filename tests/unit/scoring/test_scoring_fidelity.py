@@ -48,7 +48,7 @@ class TestSsim:
         assert float(found.mean()) == pytest.approx(wanted, abs=1e-11)
         assert np.abs(found - full[5:-5, 5:-5]).max() < 1e-8
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         case=st.tuples(st.sampled_from([(np.uint8, 255), (np.uint16, 1023), (np.uint16, 4095)]), SHAPES).flatmap(
             lambda case: st.tuples(
@@ -121,7 +121,7 @@ class TestErrors:
         found = psnr(squared_error=mse(first=one, second=two), data_range=top)
         assert found == pytest.approx(cv2.PSNR(one, two, R=top), abs=1e-9)
 
-    @settings(max_examples=60, deadline=None)
+    @settings(max_examples=60)
     @given(
         planes=st.tuples(
             st.sampled_from([np.uint8, np.uint16]), st.tuples(st.integers(1, 40), st.integers(1, 40))

@@ -151,7 +151,7 @@ class TestWarpingError:
 
 class TestMeanChange:
     @given(st.integers(0, 2**32 - 1), st.sampled_from([8, 10, 12, 16]), st.integers(1, 33), st.integers(1, 33))
-    @settings(max_examples=60, deadline=None, derandomize=True)
+    @settings(max_examples=60)
     def test_equals_the_plain_sum_on_any_depth_and_odd_sizes(
         self, seed: int, bits: int, width: int, height: int
     ) -> None:

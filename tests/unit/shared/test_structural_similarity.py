@@ -43,7 +43,7 @@ def test_reference_value_of_the_camera_photograph(ssim: Ssim) -> None:
     arrays(np.uint8, (12, 15), elements=st.integers(0, 255)),
     arrays(np.uint8, (12, 15), elements=st.integers(0, 255)),
 )
-@settings(max_examples=60, deadline=None, derandomize=True)
+@settings(max_examples=60)
 def test_equals_scikit_image_on_any_8_bit_pictures(ssim: Ssim, first: Rgb, second: Rgb) -> None:
     assert ssim(first=first, second=second) == pytest.approx(structural_similarity(first, second), abs=1e-8)
 
@@ -78,7 +78,7 @@ def test_no_row_is_lost_where_strips_meet(ssim: Ssim, height: int) -> None:
     assert ssim(first=camera, second=shifted) == pytest.approx(structural_similarity(camera, shifted), abs=1e-12)
 
 
-@settings(max_examples=25, deadline=None, derandomize=True)
+@settings(max_examples=25)
 @given(
     first=arrays(np.uint8, st.tuples(st.integers(7, 40), st.integers(7, 40))),
     seed=st.integers(0, 9), level=st.sampled_from([0, 3, 250]),
