@@ -3,6 +3,7 @@
 A graph is `{"<node id>": {"class_type": str, "inputs": {name: constant | ["<node id>", slot]}, "_meta": {...}}}`.
 """
 
+import math
 from graphlib import CycleError, TopologicalSorter
 from typing import Any
 
@@ -116,14 +117,31 @@ def _problems_of_places(bindings: Bindings) -> list[str]:
 def _problem_of_type(name: str, present: Any) -> str | None:
     if isinstance(present, list):
         return "the input is fed by another node; bind the node that holds the constant"
-    number = isinstance(present, int | float) and not isinstance(present, bool)
-    if name in NUMERIC_BINDINGS and not number:
-        return f"needs a number, the workflow has {type(present).__name__} there"
-    if name in WHOLE_BINDINGS and present != int(present):
+    if name not in NUMERIC_BINDINGS:
+        return None if isinstance(present, str) else f"needs a text, the workflow has {_kind(present)} there"
+    number = number_in(present)
+    if number is None:
+        return f"needs a number, the workflow has {_kind(present)} there"
+    if name in WHOLE_BINDINGS and number != int(number):
         return f"needs a whole number, the workflow has {present} there"
-    if name not in NUMERIC_BINDINGS and not isinstance(present, str):
-        return f"needs a text, the workflow has {type(present).__name__} there"
     return None
+
+
+def number_in(present: Any) -> float | None:
+    """The number that an input holds; None when it holds something else. A text with a number in it is one: ComfyUI
+    converts it.
+    """
+    if isinstance(present, bool) or not isinstance(present, int | float | str):
+        return None
+    try:
+        number = float(present)
+    except ValueError:
+        return None
+    return number if math.isfinite(number) else None
+
+
+def _kind(present: Any) -> str:
+    return repr(present) if isinstance(present, str | bool | int | float) else type(present).__name__
 
 
 def _problems_of_node(node_id: str, node: Any) -> list[str]:

@@ -69,7 +69,7 @@ def result_of(entry: Mapping[str, Any], expected_nodes: Sequence[str]) -> Render
     files = {str(node): tuple(_files(output)) for node, output in (entry.get("outputs") or {}).items()}
     for node in expected_nodes:
         if not files.get(node):
-            message = f"the render ended well but node {node} saved no file"
+            message = "the render ended well but saved no file here; bind video_output to the node that saves the clip"
             raise PermanentRenderError(message, kind="bad_output", node=node)
     times = [told["timestamp"] for _, told in messages if isinstance(told.get("timestamp"), int | float)]
     return RenderResult(

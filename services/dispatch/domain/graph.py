@@ -30,7 +30,12 @@ def number_at(graph: Json, node_id: str, input_name: str) -> float | None:
     if isinstance(value, list) and value and value[0] in graph:
         held = list(graph[value[0]]["inputs"].values())
         value = held[0] if len(held) == 1 else None
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        return None
 
 
 def fill(

@@ -52,6 +52,11 @@ class Failure:
     permanent: bool
     node: str | None = None
 
+    @property
+    def text(self) -> str:
+        """For people: with the node that it happened in, where the engine names one."""
+        return self.message if self.node is None else f"node {self.node}: {self.message}"
+
     def as_json(self) -> Json:
         return {"kind": self.kind, "message": self.message, "permanent": self.permanent, "node": self.node}
 

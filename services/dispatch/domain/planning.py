@@ -25,6 +25,9 @@ PARAMETERS = (
 )
 """Named like the bindings they travel through. The seed is apart: it belongs to a position, not to a kind of scene."""
 
+LEFT_TO_THE_NODE = frozenset({"steps", "width", "height", "frames", "fps"})
+"""Where zero is no value of its own."""
+
 MAX_SEGMENTS = 100
 
 
@@ -37,12 +40,15 @@ class Workflow:
     inputs: Mapping[str, tuple[str, str]]
 
     def constant(self, binding: str) -> Any:
-        """The graph's own value where a binding points, None when the graph does not have this binding."""
+        """The graph's own value where a binding points; None when the graph does not have this binding, or decides
+        itself: a zero tells a node to work the value out, such as one side of a picture from the other.
+        """
         place = self.inputs.get(binding)
         if place is None:
             return None
         node, name = place
-        return self.graph[node]["inputs"].get(name)
+        value = self.graph[node]["inputs"].get(name)
+        return None if binding in LEFT_TO_THE_NODE and value in (0, "0") else value
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -101,7 +101,7 @@ class Chains:
         await self._store.fail_segment(tx, segment.id, failure)
         if segment.is_current:
             await self._store.cancel_chain(tx, scene.id)
-            await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.message, now)
+            await self._store.finish_scene(tx, scene.id, SceneState.FAILED, failure.text, now)
         await tx.emit(failed_event(scene, segment, failure, attempts=attempts, now=now))
 
     async def stop(self, tx: Transaction, scene: Scene, kind: FailureKind, reason: str, now: datetime) -> None:

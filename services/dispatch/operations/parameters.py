@@ -2,6 +2,8 @@
 
 from typing import Any
 
+from pydantic import ValidationError
+
 from services.dispatch.domain.environment import bound_inputs
 from services.dispatch.domain.errors import Unacceptable
 from services.dispatch.domain.planning import Workflow
@@ -14,9 +16,10 @@ def checked_parameters(position: int, parameters: Json, workflow: Workflow) -> d
     """Types as the wire has them. A graph's own constant may be out of their range: then it must be said here."""
     try:
         return RenderParameters.model_validate(parameters).model_dump(mode="json")
-    except ValueError as error:
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, e['loc']))} is {e['input']!r}: {e['msg']}" for e in error.errors())
         raise Unacceptable(
-            f"segment {position} cannot be rendered with workflow {workflow.name!r}: {error}. "
+            f"segment {position} cannot be rendered with workflow {workflow.name!r}: {wrong}. "
             "Give the parameter another value, or publish a workflow with another constant"
         ) from error
 

@@ -241,7 +241,7 @@ class RenderOperations:
         await self._store.abandon_open_attempts(tx, held.job.id, now)
         await self._store.finish_job(tx, job_id=held.job.id, state=JobState.FAILED, failure=failure, now=now)
         await self._chains.fail(tx, held.scene, held.segment, failure, attempts=held.job.attempt, now=now)
-        await self._replacements.failed(tx, held.segment, failure.message, now)
+        await self._replacements.failed(tx, held.segment, failure.text, now)
         await self._gates.settle(tx, held.scene.id)
 
     async def _close(self, tx: Transaction, attempt: Attempt, state: AttemptState, failure: Failure | None) -> None:

@@ -145,3 +145,9 @@ def test_while_a_fit_server_has_a_place_the_least_loaded_fit_server_takes_the_wo
     takers = [s for s, only in offers if only is None or 7 in only]
     assert bool(fit) == bool(takers)
     assert all(taker.load == min(s.load for s in fit) for taker in takers)
+
+
+def test_a_failure_is_told_with_the_node_that_it_happened_in() -> None:
+    failure = Failure(kind="node_error", message="ValueError: no", permanent=True, node="12:3 (LoadImage)")
+    assert failure.text == "node 12:3 (LoadImage): ValueError: no"
+    assert Failure(kind="lost", message="gone", permanent=False).text == "gone"

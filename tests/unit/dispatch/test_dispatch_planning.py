@@ -16,6 +16,7 @@ from services.dispatch.domain.planning import (
     plan,
     refuse_assets_without_place,
 )
+from services.dispatch.operations.parameters import checked_parameters
 
 GRAPH: dict[str, Any] = {
     "1": {"class_type": "LoadImage", "inputs": {"image": "a.png"}},
@@ -40,6 +41,29 @@ def test_a_position_beats_the_scene_beats_the_scene_type_beats_the_graph() -> No
     assert first["steps"] == 20
     [only] = parameters(SceneOrder(segment_count=1, base_seed=5), {"cfg": 9.0})
     assert only["cfg"] == 9.0
+
+
+@pytest.mark.parametrize("zero", [0, 0.0, "0"])
+def test_a_zero_in_the_graph_leaves_a_size_to_its_node(zero: Any) -> None:
+    graph = {"4": {"class_type": "ImageScale", "inputs": {"width": 512, "height": zero}}}
+    inputs = {"width": ("4", "width"), "height": ("4", "height")}
+    scaling = Workflow(name="scaling", graph=graph, inputs=inputs)
+    order = SceneOrder(segment_count=1, base_seed=5)
+    [kept] = plan(order, defaults={}, workflow=scaling)
+    assert (kept.parameters["width"], kept.parameters["height"]) == (512, None)
+    [asked] = plan(order, defaults={"height": 384}, workflow=scaling)
+    assert asked.parameters["height"] == 384
+
+
+def test_a_constant_out_of_range_is_said_with_its_name_and_what_may_be_done() -> None:
+    workflow = Workflow(name="tiny", graph={}, inputs={})
+    with pytest.raises(Unacceptable, match=r"'tiny': height is 8: .*greater than or equal to 16\. Give the parameter"):
+        checked_parameters(2, {"height": 8}, workflow)
+
+
+def test_a_constant_that_is_a_text_is_planned_as_its_number() -> None:
+    found = checked_parameters(1, {"frames": "12", "fps": "12.5"}, Workflow(name="texts", graph={}, inputs={}))
+    assert (found["frames"], found["fps"]) == (12, 12.5)
 
 
 def test_what_the_graph_does_not_bind_is_left_to_the_graph_even_if_the_scene_type_has_a_value() -> None:

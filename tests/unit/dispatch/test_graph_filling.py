@@ -63,7 +63,9 @@ def test_an_output_node_that_does_not_exist_is_refused() -> None:
         fill(GRAPH, inputs=INPUTS, values={}, video_output="99", file_prefix="p")
 
 
-@pytest.mark.parametrize(("given", "known"), [(12, 12.0), (23.976, 23.976), (["9", 0], 24.0), (["8", 0], None)])
+@pytest.mark.parametrize(
+    ("given", "known"), [(12, 12.0), (23.976, 23.976), ("12.5", 12.5), (["9", 0], 24.0), (["8", 0], None)]
+)
 def test_a_number_is_known_where_it_is_given_or_held_by_a_node_of_its_own(given: Any, known: float | None) -> None:
     graph = {
         "8": {"class_type": "Multiply", "inputs": {"a": 2, "b": 3}},
@@ -73,7 +75,7 @@ def test_a_number_is_known_where_it_is_given_or_held_by_a_node_of_its_own(given:
     assert number_at(graph, "20", "fps") == known
 
 
-@pytest.mark.parametrize("inputs", [{}, {"fps": "12"}, {"fps": True}, {"fps": ["99", 0]}, {"fps": []}])
+@pytest.mark.parametrize("inputs", [{}, {"fps": "fast"}, {"fps": True}, {"fps": ["99", 0]}, {"fps": []}])
 def test_what_is_no_number_is_not_known(inputs: dict[str, Any]) -> None:
     assert number_at({"20": {"class_type": "SaveVideo", "inputs": inputs}}, "20", "fps") is None
 

@@ -12,7 +12,16 @@ def graph() -> dict[str, Any]:
         "1": {"class_type": "LoadImage", "inputs": {"image": "seed.png"}},
         "2": {
             "class_type": "KSampler",
-            "inputs": {"image": ["1", 0], "seed": 7, "sampler_name": "euler", "denoise": 0.5},
+            "inputs": {
+                "image": ["1", 0],
+                "seed": 7,
+                "sampler_name": "euler",
+                "denoise": 0.5,
+                "limitless": "inf",
+                "tiled": True,
+                "part": "0.5",
+                "amount": "12",
+            },
         },
         "3": {"class_type": "SaveVideo", "inputs": {"video": ["2", 0], "filename_prefix": "clip"}},
     }
@@ -25,6 +34,10 @@ def bindings(**more: NodeInput) -> Bindings:
 def test_a_sound_graph_has_no_problems() -> None:
     assert problems_of_graph(graph()) == []
     assert problems_of_bindings(graph(), bindings(seed=NodeInput(node="2", input="seed"))) == []
+
+
+def test_a_number_may_be_written_as_a_text_as_the_engine_converts_it() -> None:
+    assert problems_of_bindings(graph(), bindings(frames=NodeInput(node="2", input="amount"))) == []
 
 
 def test_the_ui_format_is_refused_with_the_way_to_export() -> None:
@@ -57,8 +70,11 @@ def test_what_is_no_graph_is_refused(no_graph: Any) -> None:
     ("bound", "word"),
     [
         ({"seed": NodeInput(node="9", input="seed")}, "does not have"),
-        ({"seed": NodeInput(node="2", input="noise_seed")}, "its inputs: denoise, image, sampler_name, seed"),
-        ({"seed": NodeInput(node="2", input="sampler_name")}, "needs a number"),
+        ({"seed": NodeInput(node="2", input="noise_seed")}, "its inputs: amount, denoise, image, limitless"),
+        ({"seed": NodeInput(node="2", input="sampler_name")}, "needs a number, the workflow has 'euler' there"),
+        ({"cfg": NodeInput(node="2", input="limitless")}, "needs a number, the workflow has 'inf' there"),
+        ({"cfg": NodeInput(node="2", input="tiled")}, "needs a number, the workflow has True there"),
+        ({"frames": NodeInput(node="2", input="part")}, "needs a whole number, the workflow has 0.5 there"),
         ({"sampler": NodeInput(node="2", input="seed")}, "needs a text"),
         ({"width": NodeInput(node="2", input="image")}, "fed by another node"),
         ({"steps": NodeInput(node="2", input="denoise")}, "needs a whole number"),
