@@ -80,11 +80,11 @@ from shared.contracts.types import (
     Tier,
 )
 from shared.contracts.workflow import Bindings, NodeInput, NodeOutput
-from shared.ids import uuid7
 from shared.media import MediaStore
 from shared.postgres import Database
 from shared.video.decode import ExaminedVideo, VideoError, examine
 from shared.video.encode import encode_h264
+from tests.support.events import delivered
 from tests.support.standin import image_to_video_graph
 
 PROJECT, CHARACTER, SCENE_TYPE = ProjectId(1), CharacterId(2), SceneTypeId(3)
@@ -108,17 +108,6 @@ BINDINGS = Bindings(
     frames=NodeInput(node="6", input="length"),
     fps=NodeInput(node="9", input="fps"),
 )
-
-
-def delivered(event: Any) -> Cause:
-    """The cause of a first delivery of an event."""
-    return Cause(
-        correlation_id=uuid7(),
-        actor="service:dispatch",
-        event_id=uuid7(),
-        topic="test",
-        establishes=event.establishes(),
-    )
 
 
 def seed_image_bytes(side: int = 96) -> bytes:

@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import count
 from pathlib import Path
 from typing import Any
 from uuid import UUID
@@ -19,11 +17,11 @@ from shared.cause import Cause
 from shared.contracts import topics
 from shared.contracts.base import Event
 from shared.contracts.scoring import SegmentScored
-from shared.contracts.segment import SegmentGenerated
 from shared.ids import uuid7
 from shared.media import MediaStore
 from shared.postgres import Database
 from tests.support.clips import camera, clip, photograph
+from tests.support.events import delivered
 
 METHOD = domain.Method(suite_version="test-1", identity_backend="face-region", identity_backend_version="1")
 GOOD_VALUES = {
@@ -49,68 +47,6 @@ GOOD_VALUES = {
     "colour_cast": 5.0,
 }
 DETAILS = {"colour_cast": {"a": 3.0, "b": 4.0}}
-
-_numbers = count(1)
-
-
-def sha(number: int) -> str:
-    return f"{number:064x}"
-
-
-def delivered(event: Event) -> Cause:
-    """The cause of a first delivery."""
-    return Cause(
-        correlation_id=uuid7(),
-        actor="service:test",
-        event_id=uuid7(),
-        topic=topics.topic_of(event).name,
-        establishes=event.establishes(),
-    )
-
-
-def generated(**changes: Any) -> SegmentGenerated:
-    """A segment of its own, unless told otherwise; ids by hand make it a second event for the same thing."""
-    number = next(_numbers)
-    fields: dict[str, Any] = {
-        "scene_id": 1000 + number,
-        "segment_id": number,
-        "position": 1,
-        "segment_count": 3,
-        "version": 1,
-        "project_id": 1,
-        "character_id": 2,
-        "scene_type_id": 3,
-        "purpose": "scene",
-        "tier": "draft",
-        "request_id": None,
-        "last_frame_sha256": sha(1),
-        "seed_image_sha256": sha(2),
-        "source_image_sha256": sha(2),
-        "previous_clip_sha256": None,
-        "baseline_clip_sha256": None,
-        "expected": {"width": 160, "height": 160, "frames": 16, "fps": 16},
-        "parameters": {"seed": 1},
-        "assets": [],
-        "environment": {"engine": "test"},
-        "job_id": number,
-        "attempt": 1,
-        "prompt_id": uuid7(),
-        "server": "test",
-        "queued_seconds": 0,
-        "render_seconds": 1,
-        "generated_at": datetime(2026, 1, 1, tzinfo=UTC),
-    } | changes
-    fields["clip"] = {
-        "sha256": changes.get("clip_sha256", sha(10_000 + number)),
-        "size_bytes": 1,
-        "frame_digest": sha(3),
-        "width": 160,
-        "height": 160,
-        "frames": 16,
-        "fps": 16,
-        "duration_seconds": 1.0,
-    }
-    return SegmentGenerated.model_validate(fields)
 
 
 def good_measurement(**values: float | None) -> domain.Measurement:

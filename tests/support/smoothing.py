@@ -2,8 +2,6 @@
 
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from itertools import count
 from typing import Any
 
 from services.smoothing import domain
@@ -27,23 +25,7 @@ from shared.contracts.segment import SegmentActivated, SegmentGenerated
 from shared.ids import uuid7
 from shared.media import MediaStore
 from shared.postgres import Database
-
-_numbers = count(1)
-
-
-def sha(number: int) -> str:
-    return f"{number:064x}"
-
-
-def delivered(event: Event) -> Cause:
-    """The cause of a first delivery."""
-    return Cause(
-        correlation_id=uuid7(),
-        actor="service:test",
-        event_id=uuid7(),
-        topic=topics.topic_of(event).name,
-        establishes=event.establishes(),
-    )
+from tests.support.events import delivered, segment_generated, sha
 
 
 def a_seam(levels: float = 1.0, *, ssim: float = 0.97) -> domain.Seam:
@@ -73,48 +55,8 @@ GREEN, RED = a_seam(), a_seam(20.0, ssim=0.6)
 
 
 def generated(*, position: int = 1, **changes: Any) -> SegmentGenerated:
-    """A segment of scene 50, unless told otherwise; ids by hand make it a second event for the same thing."""
-    number = next(_numbers)
-    fields: dict[str, Any] = {
-        "scene_id": 50,
-        "segment_id": 5000 + number,
-        "position": position,
-        "segment_count": 3,
-        "version": 1,
-        "project_id": 1,
-        "character_id": 2,
-        "scene_type_id": 3,
-        "purpose": "scene",
-        "tier": "draft",
-        "request_id": None,
-        "last_frame_sha256": sha(1),
-        "seed_image_sha256": sha(2),
-        "source_image_sha256": sha(2),
-        "previous_clip_sha256": None,
-        "baseline_clip_sha256": None,
-        "expected": {"width": 160, "height": 160, "frames": 16, "fps": 16},
-        "parameters": {"seed": 1},
-        "assets": [],
-        "environment": {"engine": "test"},
-        "job_id": number,
-        "attempt": 1,
-        "prompt_id": uuid7(),
-        "server": "test",
-        "queued_seconds": 0,
-        "render_seconds": 1,
-        "generated_at": datetime(2026, 1, 1, tzinfo=UTC),
-    } | changes
-    fields["clip"] = {
-        "sha256": changes.get("clip_sha256", sha(10_000 + number)),
-        "size_bytes": 1,
-        "frame_digest": sha(3),
-        "width": 160,
-        "height": 160,
-        "frames": 16,
-        "fps": 16,
-        "duration_seconds": 1.0,
-    }
-    return SegmentGenerated.model_validate(fields)
+    """A segment of scene 50, unless told otherwise."""
+    return segment_generated(**{"scene_id": 50, "position": position} | changes)
 
 
 def activated(segment: SegmentGenerated, sequence: int, **changes: Any) -> SegmentActivated:
@@ -261,8 +203,7 @@ class Smoothing:
 
     async def segment(self, *, sequence: int | None = None, clip: str = "", **changes: Any) -> SegmentGenerated:
         """A segment whose clip is there (a played process does not look at it), current if a sequence is given."""
-        number = next(_numbers)
-        event = generated(clip_sha256=await self.media.put_bytes((clip or f"clip {number}").encode()), **changes)
+        event = generated(clip_sha256=await self.media.put_bytes((clip or f"clip {uuid7()}").encode()), **changes)
         await self.deliver(event)
         if sequence is not None:
             await self.deliver(activated(event, sequence))

@@ -11,9 +11,9 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from shared.contracts import topics
 from shared.contracts.asset import AssetRollbackRequested
 from shared.contracts.types import AssetId, AssetVersionId, RunId
-from shared.ids import uuid7
 from shared.kafka.topics import create_topics
 from tests.support.catalog import Client, build_catalog
+from tests.support.events import say
 from tests.support.http import TestKeys, api_client
 from tests.support.services import running
 
@@ -69,12 +69,5 @@ async def ask_for_rollback(bootstrap: str, prefix: str, asset_id: int, back_from
         to_version_id=AssetVersionId(to),
         requested_by="rita",
     )
-    topic = topics.ASSET_ROLLBACK_REQUESTED
-    headers = {"ce_id": str(uuid7()), "ce_type": topic.name, "ce_source": "/test", "ce_specversion": "1.0"}
     async with AIOKafkaProducer(bootstrap_servers=bootstrap) as producer:
-        await producer.send_and_wait(
-            prefix + topic.name,
-            key=event.key.encode(),
-            value=orjson.dumps(event.model_dump(mode="json")),
-            headers=[(name, text.encode()) for name, text in headers.items()],
-        )
+        await say(producer, prefix, event)

@@ -18,12 +18,12 @@ from tests.support.dispatch import (
     WORKFLOW,
     Dispatch,
     FakeRenderServer,
-    delivered,
     facts,
     generation_requested,
     said,
     seed_image_bytes,
 )
+from tests.support.events import delivered
 
 WISH = NewScene(name="harbour at dawn", character_id=CHARACTER, scene_type_id=SCENE_TYPE, workflow_id=WORKFLOW)
 

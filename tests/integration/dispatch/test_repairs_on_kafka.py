@@ -18,11 +18,11 @@ from services.dispatch.store import Store
 from shared.auth import Role
 from shared.contracts import topics
 from shared.contracts.base import Event
-from shared.ids import uuid7
 from shared.kafka.topics import create_topics
 from shared.media import MediaStore
 from tests.support.boundaries import checked, repaired, smoothed
 from tests.support.dispatch import CHARACTER, SCENE_TYPE, WORKFLOW, FakeRenderServer, facts, score, seed_image_bytes
+from tests.support.events import say
 from tests.support.http import TestKeys, api_client
 from tests.support.services import running
 
@@ -45,15 +45,8 @@ class Studio:
 
     async def say(self, event: Event, *, times: int = 1) -> None:
         """`times`: with as many event ids, so that the inbox does not know them as one."""
-        topic = topics.topic_of(event)
         for _ in range(times):
-            headers = {"ce_id": str(uuid7()), "ce_type": topic.name, "ce_source": "/test", "ce_specversion": "1.0"}
-            await self.producer.send_and_wait(
-                self.prefix + topic.name,
-                key=event.key.encode(),
-                value=orjson.dumps(event.model_dump(mode="json")),
-                headers=[(name, text.encode()) for name, text in headers.items()],
-            )
+            await say(self.producer, self.prefix, event)
 
     async def hear(
         self, topic: topics.Topic[Any], count: int, *, repair_id: UUID | None = None

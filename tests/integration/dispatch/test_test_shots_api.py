@@ -20,9 +20,9 @@ from tests.support.dispatch import (
     Dispatch,
     FakeRenderServer,
     character_updated,
-    delivered,
     said,
 )
+from tests.support.events import delivered
 from tests.support.http import TestKeys, api_client
 
 SCENE = {"name": "harbour", "character_id": CHARACTER, "scene_type_id": SCENE_TYPE, "workflow_id": WORKFLOW, "seed": 7}

@@ -20,7 +20,8 @@ from shared.video.decode import png_bytes
 from shared.video.encode import encode_h264
 from tests.support.bad_files import BAD, bad_files
 from tests.support.clips import Rgb, camera, clip, lossless, noted_as_turned, photograph
-from tests.support.scoring import Scoring, generated
+from tests.support.events import segment_generated
+from tests.support.scoring import Scoring
 
 SIZE, FRAMES = (192, 128), 10
 MEMORY_LIMIT_BYTES = 4096 * 2**20
@@ -64,7 +65,7 @@ async def test_the_service_answers_every_bad_file_with_its_reason_and_goes_on(
     names = [*BAD, "good.mp4"]
     for number, name in enumerate(names, start=1):
         sha256 = await media.put_file(folder / name)
-        await scoring.deliver(generated(segment_id=number, clip_sha256=sha256))
+        await scoring.deliver(segment_generated(segment_id=number, clip_sha256=sha256))
     await scoring.work()
     said = {names[event.segment_id - 1]: event for event in await scoring.said()}
     for name, (says, _) in BAD.items():

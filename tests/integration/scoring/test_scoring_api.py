@@ -18,8 +18,9 @@ from shared.contracts.types import ProjectId
 from shared.media import MediaStore
 from shared.postgres import Database
 from shared.service import Chassis
+from tests.support.events import segment_generated, sha
 from tests.support.http import TestKeys, api_client
-from tests.support.scoring import Scoring, generated, sha
+from tests.support.scoring import Scoring
 
 
 @pytest.fixture
@@ -52,7 +53,7 @@ def problem(response: httpx.Response, status: int) -> str:
 async def test_the_scores_of_a_segment_page_from_the_newest(
     scoring: Scoring, media: MediaStore, viewer: httpx.AsyncClient
 ) -> None:
-    event = generated(clip_sha256=await media.put_bytes(b"clip"))
+    event = segment_generated(clip_sha256=await media.put_bytes(b"clip"))
     await scoring.deliver(event)
     waiting = (await viewer.get(f"/api/segments/{event.segment_id}/scores")).json()
     assert (waiting["waiting"], waiting["items"]) == (1, [])
@@ -151,7 +152,7 @@ async def test_a_viewer_reads_and_does_not_change(viewer: httpx.AsyncClient, cha
 async def test_a_request_says_scoring_requested_once_per_idempotency_key(
     creator: httpx.AsyncClient, scoring: Scoring, media: MediaStore
 ) -> None:
-    event = generated(clip_sha256=await media.put_bytes(b"clip"))
+    event = segment_generated(clip_sha256=await media.put_bytes(b"clip"))
     await scoring.deliver(event)
     body = {"clip_sha256": event.clip.sha256, "baseline_clip_sha256": await media.put_bytes(b"baseline")}
     for _ in range(2):
@@ -169,7 +170,7 @@ async def test_a_request_says_scoring_requested_once_per_idempotency_key(
 async def test_requests_for_what_is_not_there_are_refused(
     creator: httpx.AsyncClient, scoring: Scoring, media: MediaStore
 ) -> None:
-    await scoring.deliver(generated(clip_sha256=(clip := await media.put_bytes(b"clip"))))
+    await scoring.deliver(segment_generated(clip_sha256=(clip := await media.put_bytes(b"clip"))))
     assert "no segment has the clip" in problem(
         await creator.post("/api/scoring/requests", json={"clip_sha256": sha(9)}), 404
     )
@@ -206,7 +207,7 @@ async def test_readiness_names_what_compares_faces(viewer: httpx.AsyncClient) ->
 async def test_what_a_person_said_stands_beside_the_scores(
     scoring: Scoring, media: MediaStore, viewer: httpx.AsyncClient
 ) -> None:
-    event = generated(clip_sha256=await media.put_bytes(b"clip"))
+    event = segment_generated(clip_sha256=await media.put_bytes(b"clip"))
     await scoring.deliver(event)
     await scoring.work()
     path = f"/api/segments/{event.segment_id}/scores"

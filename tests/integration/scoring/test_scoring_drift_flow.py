@@ -15,8 +15,9 @@ from shared.contracts.segment import SegmentActivated, SegmentGenerated
 from shared.media import MediaStore
 from shared.postgres import Database
 from shared.service import Chassis
+from tests.support.events import segment_generated
 from tests.support.http import TestKeys, api_client
-from tests.support.scoring import PlayedPool, Scoring, generated, good_measurement
+from tests.support.scoring import PlayedPool, Scoring, good_measurement
 
 SCENE = 77
 
@@ -53,7 +54,7 @@ class Chain:
     async def segment(self, position: int, likeness: float, *, tier: str = "draft") -> SegmentGenerated:
         clip = await self._media.put_bytes(f"{position} {likeness} {tier}".encode())
         self._likeness[clip] = likeness
-        return generated(scene_id=SCENE, position=position, segment_count=8, clip_sha256=clip, tier=tier)
+        return segment_generated(scene_id=SCENE, position=position, segment_count=8, clip_sha256=clip, tier=tier)
 
     async def hear(self, *segments: SegmentGenerated) -> None:
         await self.scoring.deliver(*segments)

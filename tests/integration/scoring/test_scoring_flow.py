@@ -19,21 +19,13 @@ from shared.errors import AlreadyHandled, NotYetKnown, TransientError
 from shared.media import MediaStore
 from shared.postgres import Database
 from shared.processes import BrokeOffError
-from tests.support.scoring import (
-    METHOD,
-    PlayedPool,
-    Scoring,
-    correlation_of,
-    delivered,
-    generated,
-    good_measurement,
-    sha,
-)
+from tests.support.events import delivered, segment_generated, sha
+from tests.support.scoring import METHOD, PlayedPool, Scoring, correlation_of, good_measurement
 
 
 async def stored(media: MediaStore, **changes: object) -> SegmentGenerated:
     """A generated segment whose clip is there (the played process does not look at it)."""
-    return generated(clip_sha256=await media.put_bytes(str(changes.pop("clip", "a clip")).encode()), **changes)
+    return segment_generated(clip_sha256=await media.put_bytes(str(changes.pop("clip", "a clip")).encode()), **changes)
 
 
 async def test_a_generated_segment_is_measured_judged_and_said(scoring: Scoring, media: MediaStore) -> None:
@@ -120,7 +112,7 @@ async def test_another_metric_suite_asks_again(scoring: Scoring, media: MediaSto
 
 
 async def test_a_clip_that_is_not_stored_is_not_measurable_with_the_reason(scoring: Scoring, pool: PlayedPool) -> None:
-    await scoring.deliver(generated())
+    await scoring.deliver(segment_generated())
     await scoring.work()
     [said] = await scoring.said()
     assert (said.status, said.not_measurable) == ("not_measurable", "the clip is not stored")
@@ -200,7 +192,7 @@ async def test_many_lost_leases_end_in_an_answer_too(scoring: Scoring, media: Me
 
 
 async def test_a_failed_gate_of_the_scene_type_fails_the_segment(scoring: Scoring, media: MediaStore) -> None:
-    async with scoring.gates.transaction(delivered(generated())) as tx:
+    async with scoring.gates.transaction(delivered(segment_generated())) as tx:
         strict = domain.Gate(metric="sharpness", warn_below=0.9, fail_below=0.5)
         lax = domain.Gate(metric="sharpness", warn_below=0.1)
         await scoring.gates.replace(tx, [strict], project_id=1, scene_type_id=3)
@@ -352,7 +344,7 @@ class TestActivationAndReview:
         assert (state.review.decision, state.review.by, state.review.note) == ("rejected", "ada5", "note 5")
 
     async def test_before_the_segment_both_wait_and_of_a_deleted_scene_both_are_ignored(self, scoring: Scoring) -> None:
-        event = generated()
+        event = segment_generated()
         early = (self.activated(event, 1), self.reviewed(event, "approved", 1))
         for told in early:
             with pytest.raises(NotYetKnown) as waiting:
@@ -370,7 +362,7 @@ async def test_an_answer_is_said_and_judged_as_the_back_end_that_gave_it(
     pair = domain.Method(suite_version="test-1", identity_backend="onnx-pair", identity_backend_version="1-a-b")
     for method, verdict, is_identity in ((METHOD, "warn", False), (pair, "pass", True)):
         scoring = Scoring(scoring_database, media, pool=pool, method=method)
-        await scoring.deliver(generated(clip_sha256=await media.put_bytes(b"clip")))
+        await scoring.deliver(segment_generated(clip_sha256=await media.put_bytes(b"clip")))
         later = Scoring(scoring_database, media, pool=pool, method=METHOD)
         await later.work()
         said = (await later.said())[-1]
@@ -391,7 +383,7 @@ async def test_the_wait_and_the_stages_of_each_measured_clip_are_counted(scoring
         )
 
     before = counts()
-    event = generated(clip_sha256=await media.put_bytes(b"clip"))
+    event = segment_generated(clip_sha256=await media.put_bytes(b"clip"))
     await scoring.deliver(event)
     await scoring.database.pool.execute("UPDATE measurements SET created_at = now() - interval '40 s'")
     await scoring.work()

@@ -6,34 +6,21 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from PIL import Image
 
 from services.scoring.main import build
 from services.scoring.settings import Settings
 from shared.contracts import topics
-from shared.contracts.base import Event
 from shared.contracts.scoring import SegmentScored
-from shared.ids import uuid7
 from shared.kafka.topics import create_topics
 from shared.media import MediaStore
 from tests.support.clips import ASTRONAUT_FACE, bulged, camera, clip, photograph
-from tests.support.scoring import generated, stored_clip
+from tests.support.events import say, segment_generated
+from tests.support.scoring import stored_clip
 from tests.support.services import running
 
 DEADLINE_SECONDS = 90
-
-
-async def say(producer: AIOKafkaProducer, prefix: str, event: Event) -> None:
-    topic = topics.topic_of(event)
-    headers = {"ce_id": str(uuid7()), "ce_type": topic.name, "ce_source": "/test", "ce_specversion": "1.0"}
-    await producer.send_and_wait(
-        prefix + topic.name,
-        key=event.key.encode(),
-        value=orjson.dumps(event.model_dump(mode="json")),
-        headers=[(name, text.encode()) for name, text in headers.items()],
-    )
 
 
 async def heard(listener: AIOKafkaConsumer, number: int) -> dict[int, SegmentScored]:
@@ -60,7 +47,7 @@ async def test_real_clips_come_back_with_real_scores(
     worse = await media.put_file(clip(tmp_path / "worse.mp4", camera(drifted)))
     broken = await media.put_bytes(b"not a video")
     given = {"source_image_sha256": source, "baseline_clip_sha256": baseline}
-    events = [generated(clip_sha256=sha256, **given) for sha256 in (baseline, worse, broken)]
+    events = [segment_generated(clip_sha256=sha256, **given) for sha256 in (baseline, worse, broken)]
 
     await create_topics(bootstrap=kafka_bootstrap, prefix=topic_prefix)
     chassis = build(Settings(**settings_of("scoring", kafka_bootstrap=kafka_bootstrap), processes=1))

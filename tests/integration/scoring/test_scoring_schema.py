@@ -5,7 +5,7 @@ import pytest
 
 from services.scoring.domain import METRICS
 from shared.postgres import Database
-from tests.support.scoring import sha
+from tests.support.events import sha
 
 QUESTION = f"""
     INSERT INTO measurements (question_sha256, clip_sha256, source_image_sha256, expected, metric_suite_version,

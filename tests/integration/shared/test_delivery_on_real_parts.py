@@ -27,6 +27,7 @@ from shared.kafka.parking import Parking
 from shared.kafka.relay import Relay
 from shared.kafka.topics import create_topics
 from shared.postgres import Database
+from tests.support.events import say
 
 DEADLINE_SECONDS = 30
 SERVICE = "regression"
@@ -49,15 +50,8 @@ class Stage:
         return Delivery(service=SERVICE, database=self.database, parking=parking, dead_letter_limit=limit, now=now)
 
     async def send(self, event: Event, *, headers: dict[str, str] | None = None, value: bytes | None = None) -> None:
-        topic = topics.topic_of(event)
-        attributes = {"ce_id": str(uuid7()), "ce_type": topic.name, "ce_source": "/test", "ce_specversion": "1.0"}
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
-            await producer.send_and_wait(
-                self.prefix + topic.name,
-                key=event.key.encode(),
-                value=value if value is not None else orjson.dumps(event.model_dump(mode="json")),
-                headers=[(name, text.encode()) for name, text in (attributes | (headers or {})).items()],
-            )
+            await say(producer, self.prefix, event, headers=headers, value=value)
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[None]:

@@ -17,7 +17,8 @@ from shared.contracts.segment import SegmentGenerated
 from shared.contracts.types import CharacterId, ProjectId, SceneId, SceneTypeId
 from shared.errors import AlreadyHandled, NotYetKnown, TransientError
 from shared.processes import BrokeOffError
-from tests.support.smoothing import GREEN, RED, PlayedPool, Smoothing, activated, delivered, generated
+from tests.support.events import delivered
+from tests.support.smoothing import GREEN, RED, PlayedPool, Smoothing, activated, generated
 
 
 async def checked(smoothing: Smoothing) -> list[tuple[int, int]]:

@@ -5,7 +5,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 
 from services.smoothing.main import build
@@ -13,29 +12,17 @@ from services.smoothing.settings import Settings
 from services.smoothing.workers.checking import check
 from shared.auth import Role
 from shared.contracts import topics
-from shared.contracts.base import Event
 from shared.contracts.boundary import BoundaryChecked, BoundarySmoothed
-from shared.ids import uuid7
 from shared.kafka.topics import create_topics
 from shared.media import MediaStore
 from shared.video.decode import examine
 from tests.support.clips import camera, clip, photograph
+from tests.support.events import say
 from tests.support.http import TestKeys, api_client
 from tests.support.services import running
 from tests.support.smoothing import activated, generated
 
 DEADLINE_SECONDS = 90
-
-
-async def say(producer: AIOKafkaProducer, prefix: str, event: Event) -> None:
-    topic = topics.topic_of(event)
-    headers = {"ce_id": str(uuid7()), "ce_type": topic.name, "ce_source": "/test", "ce_specversion": "1.0"}
-    await producer.send_and_wait(
-        prefix + topic.name,
-        key=event.key.encode(),
-        value=orjson.dumps(event.model_dump(mode="json")),
-        headers=[(name, text.encode()) for name, text in headers.items()],
-    )
 
 
 async def heard(listener: AIOKafkaConsumer, number: int) -> dict[int, BoundaryChecked]:

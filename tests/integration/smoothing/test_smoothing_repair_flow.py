@@ -17,17 +17,8 @@ from shared.contracts.types import SceneId
 from shared.errors import AlreadyHandled, TransientError
 from shared.postgres import Transaction
 from shared.processes import BrokeOffError
-from tests.support.smoothing import (
-    RED,
-    REFUSED,
-    PlayedPool,
-    PlayedRepairs,
-    Smoothing,
-    activated,
-    delivered,
-    generated,
-    made,
-)
+from tests.support.events import delivered
+from tests.support.smoothing import RED, REFUSED, PlayedPool, PlayedRepairs, Smoothing, activated, generated, made
 
 Scene = tuple[SegmentGenerated, SegmentGenerated, SegmentGenerated]
 

@@ -4,7 +4,8 @@ import asyncpg
 import pytest
 
 from shared.postgres import Database
-from tests.support.smoothing import Smoothing, sha
+from tests.support.events import sha
+from tests.support.smoothing import Smoothing
 
 CHECK = f"""
     INSERT INTO boundary_checks (previous_clip_sha256, next_clip_sha256{{columns}})

@@ -31,7 +31,8 @@ from services.smoothing.domain import (
     settled,
     under,
 )
-from tests.support.smoothing import GREEN, RED, sha
+from tests.support.events import sha
+from tests.support.smoothing import GREEN, RED
 
 REPAIR, OTHER = UUID(int=1), UUID(int=2)
 A, B = 7, 8
