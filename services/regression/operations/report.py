@@ -1,11 +1,18 @@
 """A run's report: what was compared, how it came out, and the evidence. Reads only."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Any
 
-from services.regression.domain.errors import RegressionError, RunUnknown
-from services.regression.domain.lifecycle import RunStatus, check_accept, check_cancel, check_rollback
+from services.regression.domain.errors import RunUnknown
+from services.regression.operations.report_entries import (
+    backend_of,
+    baseline_entry,
+    can,
+    environments_of,
+    seconds_of,
+    segment_entries,
+    stage_seconds,
+    worst_of,
+)
 from services.regression.store import Store
 from services.regression.store.rows import (
     BaselineRow,
@@ -37,18 +44,15 @@ class Reports:
             reference = references.get(render.reference_id)
             if reference is None:
                 continue
-            entry, baseline = await self._reference(
-                reference, render, results.get(render.reference_id), segments[render.request_id]
-            )
+            rows = segments[render.request_id]
+            entry = await self._reference(reference, render, results.get(render.reference_id), rows)
             listed.append(entry)
-            backend = (
-                _backend(segments[render.request_id]) or backend or (baseline.identity_backend if baseline else None)
-            )
+            backend = backend_of(rows) or backend or (entry["baseline"] or {}).get("identity_backend")
         return {
             "run": await self.run(run),
             "summary": await self._summary(run, list(results.values())),
             "identity_backend": backend,
-            "stage_seconds": _stage_seconds(run, renders, [row for rows in segments.values() for row in rows]),
+            "stage_seconds": stage_seconds(run, renders, [row for rows in segments.values() for row in rows]),
             "references": listed,
         }
 
@@ -116,7 +120,7 @@ class Reports:
 
     async def _reference(
         self, reference: ReferenceRow, render: RenderRow, result: ResultRow | None, rows: Sequence[RenderSegmentRow]
-    ) -> tuple[Json, BaselineRow | None]:
+    ) -> Json:
         baseline = await self._store.baseline(render.baseline_id) if render.baseline_id is not None else None
         names = await self._store.names(
             character_id=reference.character_id,
@@ -124,7 +128,8 @@ class Reports:
             scene_id=reference.reference_scene_id,
         )
         judgement = result.judgement if result is not None else {}
-        entry = {
+        rendered = await self._rendered(baseline)
+        return {
             "result_id": result.id if result is not None else None,
             "reference_id": reference.id,
             "name": reference.name,
@@ -141,169 +146,17 @@ class Reports:
             "vetoed": judgement.get("vetoed", False),
             "timed_out": result.timed_out if result is not None else False,
             "failure": render.failure,
-            "worst": _worst(judgement),
-            "baseline": await self._baseline(baseline),
-            "environments": _distinct(rows),
-            "segments": await self._segments(reference, baseline, judgement, render, rows),
-            "seconds": _seconds(rows, render),
-        }
-        return entry, baseline
-
-    async def _baseline(self, baseline: BaselineRow | None) -> Json | None:
-        if baseline is None:
-            return None
-        renders = await self._store.renders_of_baseline(baseline.id)
-        segments = await self._store.segments_of([render.request_id for render in renders])
-        return {
-            "id": baseline.id,
-            "version": baseline.version,
-            "renders": len(renders),
-            "assets": baseline.assets,
-            "metric_suite_version": baseline.metric_suite_version,
-            "identity_backend": baseline.identity_backend,
-            "environments": baseline.environments,
-            "accepted_from_run_id": baseline.accepted_from_run_id,
-            "created_at": baseline.created_at,
-            "prompt_ids": [
-                row.generated["prompt_id"] for rows in segments.values() for row in rows if row.generated is not None
-            ],
+            "worst": worst_of(judgement),
+            "baseline": baseline_entry(baseline, rendered) if baseline is not None else None,
+            "environments": environments_of(rows),
+            "segments": segment_entries(reference, judgement, render, rows, baseline=rendered[0] if rendered else ()),
+            "seconds": seconds_of(rows, render),
         }
 
-    async def _segments(
-        self,
-        reference: ReferenceRow,
-        baseline: BaselineRow | None,
-        judgement: Json,
-        render: RenderRow,
-        rows: Sequence[RenderSegmentRow],
-    ) -> list[Json]:
-        compared = {segment["position"]: segment for segment in judgement.get("segments", [])}
-        new = {row.position: row for row in rows}
-        before = await self._first_render(baseline)
-        return [
-            _segment(position, compared.get(position), new.get(position), before.get(position), render.failure)
-            for position in (segment["position"] for segment in reference.segments)
-        ]
-
-    async def _first_render(self, baseline: BaselineRow | None) -> dict[int, Json]:
+    async def _rendered(self, baseline: BaselineRow | None) -> list[Sequence[RenderSegmentRow]]:
+        """The baseline's renders, each by its segments; the first is what new clips are shown beside."""
         if baseline is None:
-            return {}
-        renders = await self._store.renders_of_baseline(baseline.id)
-        rows = await self._store.segments_of([render.request_id for render in renders[:1]])
-        return {row.position: row.generated for found in rows.values() for row in found if row.generated is not None}
-
-
-def can(run: RunRow) -> dict[str, bool]:
-    """What may be asked of the run without insisting."""
-
-    def allowed(check: Any, **arguments: Any) -> bool:
-        try:
-            check(run_id=run.id, status=run.status, **arguments)
-        except RegressionError:
-            return False
-        return True
-
-    state = {
-        "trigger": run.trigger_type,
-        "outcome": run.outcome,
-        "accepted": run.accepted_at is not None,
-        "rollback": run.rollback_state,
-    }
-    return {
-        "cancel": allowed(check_cancel),
-        "accept": run.references_total > 0 and allowed(check_accept, **state, override=False),
-        "rollback": allowed(check_rollback, **state, previous_version_id=run.previous_version_id, force=False),
-    }
-
-
-def _segment(
-    position: int, compared: Json | None, row: RenderSegmentRow | None, before: Json | None, failure: Json | None
-) -> Json:
-    new = row.generated if row is not None else None
-    scored = row.scored if row is not None else None
-    clip = new["clip"] if new is not None else before["clip"] if before is not None else {}
-    return {
-        "position": position,
-        "verdict": compared["verdict"] if compared is not None else None,
-        "baseline_clip_sha256": before["clip"]["sha256"] if before is not None else None,
-        "new_clip_sha256": new["clip"]["sha256"] if new is not None else None,
-        "baseline_prompt_id": before["prompt_id"] if before is not None else None,
-        "prompt_id": new["prompt_id"] if new is not None else None,
-        "failure": failure if failure is not None and failure.get("position") == position else None,
-        "fps": clip.get("fps"),
-        "frames": clip.get("frames"),
-        "width": clip.get("width"),
-        "height": clip.get("height"),
-        "server": new["server"] if new is not None else None,
-        "attempt": new["attempt"] if new is not None else None,
-        "queued_seconds": new["queued_seconds"] if new is not None else None,
-        "render_seconds": new["render_seconds"] if new is not None else None,
-        "measure_seconds": scored["measure_seconds"] if scored is not None else None,
-        "metrics": [_metric(metric) for metric in (compared["metrics"] if compared is not None else [])],
-    }
-
-
-def _metric(metric: Json) -> Json:
-    """The domain's comparison, with the names that reports use."""
-    lost = metric["change"] == "not_measurable" or (metric["change"] == "degraded" and metric["delta"] is None)
-    shown = {name: value for name, value in metric.items() if name not in ("change", "blocks")}
-    return {
-        **shown,
-        "label": metric["metric"].replace("_", " "),
-        "verdict": metric["change"],
-        "not_measurable": metric["reason"] if lost else None,
-    }
-
-
-def _worst(judgement: Json) -> Json | None:
-    decisive = judgement.get("decisive")
-    if decisive is None:
-        return None
-    found = decisive["comparison"]
-    return {
-        "position": decisive["position"],
-        "frame": found["worst_frame"],
-        "region": found["worst_region"],
-        **{name: found[name] for name in ("metric", "veto", "baseline", "new", "delta", "noise", "limit")},
-    }
-
-
-def _backend(rows: Sequence[RenderSegmentRow]) -> Json | None:
-    return next((row.scored["identity_backend"] for row in rows if row.scored is not None), None)
-
-
-def _distinct(rows: Sequence[RenderSegmentRow]) -> list[Json]:
-    found: list[Json] = []
-    for row in rows:
-        if row.generated is not None and row.generated["environment"] not in found:
-            found.append(row.generated["environment"])
-    return found
-
-
-def _seconds(rows: Sequence[RenderSegmentRow], render: RenderRow) -> Json:
-    """`wall` is from asking to the last score; the others are sums over the segments."""
-    return {
-        "queue": sum(row.generated["queued_seconds"] for row in rows if row.generated is not None),
-        "render": sum(row.generated["render_seconds"] for row in rows if row.generated is not None),
-        "score": sum(row.scored["measure_seconds"] for row in rows if row.scored is not None),
-        "wall": _between(render.requested_at, render.finished_at),
-    }
-
-
-def _stage_seconds(run: RunRow, renders: Sequence[RenderRow], rows: Sequence[RenderSegmentRow]) -> Json:
-    """Sums over all segments (`queue`, `render`, `score`); `judge` and `total` are wall time of a run that has
-    ended.
-    """
-    last = max((render.finished_at for render in renders if render.finished_at is not None), default=None)
-    ended = run.status is RunStatus.COMPLETED
-    return {
-        "queue": sum(row.generated["queued_seconds"] for row in rows if row.generated is not None),
-        "render": sum(row.generated["render_seconds"] for row in rows if row.generated is not None),
-        "score": sum(row.scored["measure_seconds"] for row in rows if row.scored is not None),
-        "judge": _between(last, run.completed_at) if ended else None,
-        "total": _between(run.created_at, run.completed_at),
-    }
-
-
-def _between(start: datetime | None, end: datetime | None) -> float | None:
-    return max(0.0, (end - start).total_seconds()) if start is not None and end is not None else None
+            return []
+        requests = [render.request_id for render in await self._store.renders_of_baseline(baseline.id)]
+        rows = await self._store.segments_of(requests)
+        return [rows[request] for request in requests]
