@@ -62,7 +62,7 @@ class UndoOperations:
         scene = None if known is None else await self._store.lock_scene(tx, known.scene_id)
         repair = None if scene is None else await self._store.repair_in(tx, repair_id)
         if scene is None or repair is None:
-            raise NotFound(f"there is no repair {repair_id}")
+            raise NotFound(f"there is no repair {repair_id} that was ever proposed: there is nothing to undo")
         repair.refuse_undo_unless_accepted()
         return scene, repair
 

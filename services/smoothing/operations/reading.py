@@ -54,7 +54,8 @@ class ReadOperations:
         segment = await self._segments.find(segment_id)
         if segment is None:
             raise domain.NotFound(
-                f"segment {segment_id} is not known to smoothing; only rendered segments have boundaries"
+                f"smoothing knows no segment {segment_id}: it knows those that are rendered, a moment after they are; "
+                f"GET /api/segments/{segment_id} says whether there is one"
             )
         if not segment.is_seamed:
             raise domain.NotFound(f"segment {segment_id} is no part of a scene (it is a {segment.purpose} render)")

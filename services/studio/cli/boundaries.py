@@ -3,14 +3,15 @@
 import json as json_module
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 from uuid import UUID
 
 import typer
 from rich.console import Console
 
-from services.studio.cli.client import Client
+from services.studio.cli.client import ApiProblem, Client
 from services.studio.cli.connection import Target
 
 Segment = Annotated[int, typer.Argument(min=1, help="the id of a segment, as `rushes scene show` lists it")]
@@ -22,14 +23,19 @@ WAIT_SECONDS = 1800.0
 HEARD_SECONDS = 30.0
 """What a scene shows is news to smoothing for a moment. After so long without the news its answer is told as it is."""
 
+NOT_FOUND = 404
 EXIT_REFUSED = 1
 EXIT_NO_ANSWER = 2
+AWAITED = ("planned", "queued")
 OPEN = ("queued", "making", "proposed")
 DOING = {
     "queued": "queued behind {ahead} others",
     "making": "making the candidate",
     "proposed": "the candidate is being scored",
 }
+
+
+Found = TypeVar("Found")
 
 
 class Position(StrEnum):
@@ -54,7 +60,8 @@ def add_to(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         with Target.from_environment().client() as client:
-            found = _measured(client, segment) if wait else client.get(f"/api/segments/{segment}/boundary-check")
+            asked = _measured(client, segment) if wait else _asked(client, segment)
+        found = _known(asked, waited=wait)
         print(json_module.dumps(found, indent=2) if json else "\n".join(_check_lines(found)))
 
     @app.command(help="Repair a boundary as a new version, or accept it as it is. Nothing is overwritten.")
@@ -101,9 +108,7 @@ def _repair(client: Client, repair_id: str, *, wait: bool) -> dict[str, Any]:
     return _waited(ask, lambda repair: repair["state"] in OPEN, _making) if wait else ask()
 
 
-def _waited(
-    ask: Callable[[], dict[str, Any]], goes_on: Callable[[dict[str, Any]], bool], doing: Callable[[dict[str, Any]], str]
-) -> dict[str, Any]:
+def _waited(ask: Callable[[], Found], goes_on: Callable[[Found], bool], doing: Callable[[Found], str]) -> Found:
     """Asks until it is done; says on a terminal what is being waited for."""
     errors = Console(stderr=True)
     deadline = time.monotonic() + WAIT_SECONDS
@@ -120,14 +125,77 @@ def _waited(
     raise typer.Exit(EXIT_NO_ANSWER)
 
 
-def _measured(client: Client, segment: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class _Unheard:
+    """A segment of a scene that smoothing does not know: it is not rendered yet, or was rendered at this moment."""
+
+    segment: int
+    state: str
+    is_rendered: bool
+
+    def __str__(self) -> str:
+        if self.is_rendered:
+            return f"segment {self.segment} is rendered, and smoothing has not heard of it yet"
+        return f"segment {self.segment} is {self.state}; it has boundaries once it is rendered"
+
+
+def _asked(client: Client, segment: int) -> dict[str, Any] | _Unheard:
+    """Smoothing's answer. Where it knows no such segment, dispatch says whether there is one."""
+    try:
+        found: dict[str, Any] = client.get(f"/api/segments/{segment}/boundary-check")
+    except ApiProblem as problem:
+        if problem.status != NOT_FOUND:
+            raise
+        return _unheard(client, segment, problem)
+    return found
+
+
+def _unheard(client: Client, segment: int, problem: ApiProblem) -> _Unheard:
+    """Raises ApiProblem for what will never have boundaries: no segment, no part of a scene, not to be rendered."""
+    known = client.get(f"/api/segments/{segment}")
+    scene = client.get(f"/api/scenes/{known['scene_id']}")
+    if scene["purpose"] != "scene":
+        raise problem
+    is_rendered, state = known["clip"] is not None, known["state"]
+    if not is_rendered and (state not in AWAITED or (state == "planned" and scene["state"] != "rendering")):
+        raise ApiProblem(NOT_FOUND, "No boundaries", f"segment {segment} has no clip: it is {state}")
+    return _Unheard(segment, state, is_rendered)
+
+
+def _known(found: dict[str, Any] | _Unheard, *, waited: bool) -> dict[str, Any]:
+    """Raises ApiProblem for a segment that smoothing does not know."""
+    if not isinstance(found, _Unheard):
+        return found
+    mend = "`rushes status` says whether it is up" if waited else "--wait waits for it"
+    raise ApiProblem(NOT_FOUND, "No boundaries yet", f"{found}; {mend}")
+
+
+def _measured(client: Client, segment: int) -> dict[str, Any] | _Unheard:
     """Once the versions that the scene shows are measured, as far as they are rendered."""
-    heard_until = time.monotonic() + HEARD_SECONDS
+    news = _News(client)
+    return _waited(lambda: _asked(client, segment), news.are_awaited, _measuring)
 
-    def goes_on(found: dict[str, Any]) -> bool:
-        return _pending(found) or (time.monotonic() < heard_until and _is_behind(client, found))
 
-    return _waited(lambda: client.get(f"/api/segments/{segment}/boundary-check"), goes_on, _measuring)
+class _News:
+    """What a scene shows and smoothing does not know yet: it comes in a moment, and is waited for no longer than that.
+
+    The moment begins when dispatch is seen to have it; the render before it takes as long as it takes.
+    """
+
+    def __init__(self, client: Client) -> None:
+        self._client = client
+        self._until: float | None = None
+
+    def are_awaited(self, found: dict[str, Any] | _Unheard) -> bool:
+        if isinstance(found, _Unheard):
+            return self._is_soon() if found.is_rendered else True
+        return _pending(found) or (self._is_soon() and _is_behind(self._client, found))
+
+    def _is_soon(self) -> bool:
+        now = time.monotonic()
+        if self._until is None:
+            self._until = now + HEARD_SECONDS
+        return now < self._until
 
 
 def _pending(found: dict[str, Any]) -> bool:
@@ -147,7 +215,9 @@ def _is_behind(client: Client, found: dict[str, Any]) -> bool:
     return any(known.get(position) != shown[position] for position in shown if abs(position - here) <= 1)
 
 
-def _measuring(found: dict[str, Any]) -> str:
+def _measuring(found: dict[str, Any] | _Unheard) -> str:
+    if isinstance(found, _Unheard):
+        return str(found)
     if not _pending(found):
         return "the newest versions are not known to smoothing yet"
     ahead = max(found[end]["ahead"] or 0 for end in ("before", "after") if found[end] is not None)

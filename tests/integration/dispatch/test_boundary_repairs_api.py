@@ -93,7 +93,10 @@ async def test_what_cannot_be_undone_is_refused_with_the_reason(
 ) -> None:
     unknown, refused = uuid4(), (await repair(service[1], verdict="fail")).repair_id
     missing = await client.post(f"/api/boundary-repairs/{unknown}/undo")
-    assert (missing.status_code, missing.json()["detail"]) == (404, f"there is no repair {unknown}")
+    assert (missing.status_code, missing.json()["detail"]) == (
+        404,
+        f"there is no repair {unknown} that was ever proposed: there is nothing to undo",
+    )
     never = await client.post(f"/api/boundary-repairs/{refused}/undo")
     assert (never.status_code, never.json()["detail"]) == (
         409,

@@ -99,7 +99,8 @@ async def test_what_cannot_be_measured_says_why(
 async def test_unknown_segments_and_other_renders_are_not_found(
     smoothing: Smoothing, viewer: httpx.AsyncClient
 ) -> None:
-    assert "segment 12345 is not known" in problem(await viewer.get("/api/segments/12345/boundary-check"), 404)
+    detail = problem(await viewer.get("/api/segments/12345/boundary-check"), 404)
+    assert "no segment 12345" in detail and "GET /api/segments/12345 says" in detail
     shot = await smoothing.segment(purpose="test_shot")
     detail = problem(await viewer.get(f"/api/segments/{shot.segment_id}/boundary-check"), 404)
     assert "is no part of a scene" in detail

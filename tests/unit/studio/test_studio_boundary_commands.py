@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import httpx
@@ -41,10 +42,12 @@ def check(before: dict[str, Any] | None, **changes: Any) -> dict[str, Any]:
 def scene(*shown: int, planned: tuple[int, ...] = ()) -> dict[str, Any]:
     """The current version of every position in order; `planned`: those of them without a clip."""
     return {
+        "purpose": "scene",
+        "state": "rendering",
         "segments": [
             {"id": one, "position": position, "is_current": True, "clip": None if one in planned else {}}
             for position, one in enumerate(shown, 1)
-        ]
+        ],
     }
 
 
@@ -71,7 +74,8 @@ class Api:
     def __call__(self, request: httpx.Request) -> httpx.Response:
         self.asked.append(request)
         waiting = self.answers[request.method, request.url.path]
-        return httpx.Response(200, json=waiting.pop(0) if len(waiting) > 1 else waiting[0])
+        answer = waiting.pop(0) if len(waiting) > 1 else waiting[0]
+        return answer if isinstance(answer, httpx.Response) else httpx.Response(200, json=answer)
 
     def count(self, path: str) -> int:
         return sum(request.url.path == path for request in self.asked)
@@ -84,6 +88,7 @@ def api(monkeypatch: pytest.MonkeyPatch) -> Iterator[Api]:
         Target, "client", lambda _: Client(url="http://edge", token="t", transport=httpx.MockTransport(api))
     )
     monkeypatch.setattr(boundaries, "POLL_SECONDS", 0.0)
+    monkeypatch.setattr(boundaries, "WAIT_SECONDS", 60.0)
     yield api
 
 
@@ -160,6 +165,87 @@ def test_nothing_is_waited_for_that_the_scene_does_not_show(api: Api, told: dict
     api.answers["GET", SCENE] = [shown]
     assert run("boundary", "5", "--wait") == 0
     assert api.count(CHECK) == 1
+
+
+SEGMENT = "/api/segments/5"
+
+
+def unknown(detail: str) -> httpx.Response:
+    return httpx.Response(404, json={"title": "Not found", "detail": detail})
+
+
+def segment(state: str, clip: dict[str, Any] | None = None) -> dict[str, Any]:
+    return {"id": 5, "scene_id": 7, "state": state, "clip": clip}
+
+
+class TestASegmentThatSmoothingDoesNotKnow:
+    """Smoothing knows rendered segments only, a moment after they are; dispatch knows all."""
+
+    def test_is_waited_for_until_it_is_rendered_and_heard_of(
+        self, api: Api, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        never = unknown("never heard of")
+        api.answers["GET", CHECK] = [never, never, never, check(PENDING), check(RED)]
+        api.answers["GET", SEGMENT] = [segment("planned"), segment("queued"), segment("generated", {})]
+        api.answers["GET", SCENE] = [scene(4, 5)]
+        assert run("boundary", "5", "--wait") == 0
+        assert "before: red" in capsys.readouterr().out
+        assert api.count(CHECK) == 5
+
+    def test_that_takes_long_to_render_has_the_whole_moment_to_be_heard_of(
+        self, api: Api, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """Each look at the clock takes a second; the moment is two and begins with the clip."""
+        ticks = iter(range(1000))
+        clock = SimpleNamespace(monotonic=lambda: float(next(ticks)), sleep=lambda _: None)
+        monkeypatch.setattr(boundaries, "HEARD_SECONDS", 2.0)
+        monkeypatch.setattr(boundaries, "time", clock)
+        never = unknown("never heard of")
+        api.answers["GET", CHECK] = [never] * 10 + [check(RED)]
+        api.answers["GET", SEGMENT] = [*[segment("queued")] * 9, segment("generated", {})]
+        api.answers["GET", SCENE] = [scene(4, 5)]
+        assert run("boundary", "5", "--wait") == 0
+
+    @pytest.mark.parametrize(
+        ("asked", "known", "told"),
+        [
+            ((), segment("queued"), "segment 5 is queued; it has boundaries once it is rendered; --wait waits for it"),
+            ((), segment("generated", {}), "smoothing has not heard of it yet; --wait waits for it"),
+            (("--wait",), segment("generated", {}), "not heard of it yet; `rushes status` says whether it is up"),
+            (("--wait",), segment("failed"), "segment 5 has no clip: it is failed"),
+            (("--wait",), unknown("there is no segment 5"), "there is no segment 5"),
+        ],
+        ids=["not rendered", "not heard of", "never heard of", "failed", "no such segment"],
+    )
+    def test_is_told_as_what_it_is(
+        self,
+        api: Api,
+        asked: tuple[str, ...],
+        known: Any,
+        told: str,
+        monkeypatch: pytest.MonkeyPatch,
+        capsys: pytest.CaptureFixture[str],
+    ) -> None:
+        monkeypatch.setattr(boundaries, "HEARD_SECONDS", 0.0)
+        api.answers["GET", CHECK] = [unknown("never heard of")]
+        api.answers["GET", SEGMENT] = [known]
+        api.answers["GET", SCENE] = [scene(4, 5)]
+        assert run("boundary", "5", *asked) == 2
+        assert told in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("changes", "told"),
+        [({"purpose": "test_shot"}, "no part of a scene"), ({"state": "failed"}, "has no clip: it is planned")],
+        ids=["a test shot", "of a scene that ended before it"],
+    )
+    def test_and_never_will_is_not_waited_for(
+        self, api: Api, changes: dict[str, str], told: str, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        api.answers["GET", CHECK] = [unknown("no part of a scene")]
+        api.answers["GET", SEGMENT] = [segment("planned")]
+        api.answers["GET", SCENE] = [scene(4, 5) | changes]
+        assert run("boundary", "5", "--wait") == 2
+        assert told in capsys.readouterr().err
 
 
 def test_news_that_do_not_come_end_the_wait_with_what_there_is(
