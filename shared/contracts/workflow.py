@@ -72,6 +72,8 @@ def problems_of_graph(graph: Any) -> list[str]:
         return ["the workflow must be a JSON object of nodes by id"]
     if isinstance(graph.get("nodes"), list):
         return [HOW_TO_EXPORT]
+    if isinstance(graph.get("prompt"), dict) and "class_type" not in graph["prompt"]:
+        return ['this is the body of a request to ComfyUI; publish what it holds under "prompt"']
     if len(graph) > MAX_NODES:
         return [f"the workflow has {len(graph)} nodes; the limit is {MAX_NODES}"]
     problems = [problem for node_id, node in graph.items() for problem in _problems_of_node(node_id, node)]
@@ -164,10 +166,16 @@ def _links(node: dict[str, Any]) -> list[tuple[str, Any, Any]]:
 
 
 def _problems_of_links(graph: dict[str, Any], node_id: str) -> list[str]:
+    """A link by a number is none to ComfyUI, whose answer to it nobody could understand."""
     return [
         f"node {node_id!r}, input {name!r} is fed by node {source!r}, slot {slot!r}, which the workflow does not have"
         for name, source, slot in _links(graph[node_id])
         if source not in graph or not isinstance(slot, int) or slot < 0
+    ] + [
+        f"node {node_id!r}, input {name!r} names node {value[0]} by a number; write its id as a text: "
+        f'["{value[0]}", {value[1]}]'
+        for name, value in graph[node_id]["inputs"].items()
+        if isinstance(value, list) and [type(part) for part in value] == [int, int] and str(value[0]) in graph
     ]
 
 

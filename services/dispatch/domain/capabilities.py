@@ -23,20 +23,23 @@ def _offered_files(inputs: Json) -> Iterator[tuple[str, list[str]]]:
     for group in ("required", "optional"):
         for name, kind in (inputs.get(group) or {}).items():
             choices = _choices(kind)
-            if any(_is_model_file(choice) for choice in choices):
+            if choices is not None and (not choices or any(_is_model_file(choice) for choice in choices)):
                 yield name, [choice for choice in choices if isinstance(choice, str)]
 
 
-def _choices(kind: Any) -> Sequence[Any]:
-    """Older servers list the choices in place of the type, newer ones say COMBO and list them as options."""
+def _choices(kind: Any) -> Sequence[Any] | None:
+    """Older servers list the choices in place of the type, newer ones say COMBO and list them as options.
+
+    A server without a single file of a sort offers an empty list. None: no choice, or one that is not listed here.
+    """
     if not isinstance(kind, Sequence) or isinstance(kind, str) or not kind:
-        return ()
+        return None
     if isinstance(kind[0], list):
         return kind[0]
     if kind[0] == "COMBO" and len(kind) > 1 and isinstance(kind[1], Mapping):
         options = kind[1].get("options")
-        return options if isinstance(options, list) else ()
-    return ()
+        return options if isinstance(options, list) and "remote" not in kind[1] else None
+    return None
 
 
 def _is_model_file(value: Any) -> bool:

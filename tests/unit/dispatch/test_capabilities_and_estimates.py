@@ -42,6 +42,19 @@ def test_a_missing_model_file_is_named_in_both_ways_servers_list_files() -> None
     assert lacking(GRAPH, KNOWN) == [], "the graph itself was not changed"
 
 
+@pytest.mark.parametrize("none", [[[], {}], ["COMBO", {"options": []}]])
+def test_a_server_without_a_single_file_of_a_sort_lacks_each(none: list[object]) -> None:
+    empty = capabilities_of(OBJECT_INFO | {"LoraLoader": {"input": {"required": {"lora_name": none}}}})
+    assert lacking(GRAPH, empty) == ["file look.safetensors for LoraLoader.lora_name"]
+    assert lacking_file("look.safetensors", empty) == ["file look.safetensors"]
+
+
+@pytest.mark.parametrize("unlisted", [["STRING", {}], ["COMBO", {}], ["COMBO", {"options": [], "remote": {}}]])
+def test_a_file_that_an_input_takes_without_listing_it_is_not_ruled_out(unlisted: list[object]) -> None:
+    loose = capabilities_of(OBJECT_INFO | {"LoraLoader": {"input": {"required": {"lora_name": unlisted}}}})
+    assert lacking(GRAPH, loose) == []
+
+
 def test_a_file_that_no_input_offers_is_lacking_whoever_would_load_it() -> None:
     assert lacking_file("look.safetensors", KNOWN) == []
     assert lacking_file("rare.safetensors", KNOWN) == ["file rare.safetensors"]

@@ -53,6 +53,8 @@ def test_the_ui_format_is_refused_with_the_way_to_export() -> None:
         ({"2": "text"}, "must be an object"),
         ({"2": {"class_type": "KSampler", "inputs": {"image": ["9", 0]}}}, "does not have"),
         ({"2": {"class_type": "KSampler", "inputs": {"image": ["1", "x"]}}}, "does not have"),
+        ({"2": {"class_type": "KSampler", "inputs": {"image": [1, 0]}}}, 'as a text: ["1", 0]'),
+        ({"prompt": graph()}, 'under "prompt"'),
         ({"2": {"class_type": "KSampler", "inputs": {"image": ["3", 0]}}}, "cycle"),
     ],
 )
