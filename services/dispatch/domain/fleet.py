@@ -6,7 +6,9 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ServerLoad:
-    """`own`: prompts of ours on it. `foreign`: prompts of other people in its queue, as of the last look."""
+    """`own`: prompts of ours on it, those of other dispatch processes included, as of the last look. `foreign`: prompts
+    of other people in its queue, as of then.
+    """
 
     name: str
     ready: bool

@@ -74,6 +74,10 @@ class ServerOperations:
             for server in await self._store.servers()
         ]
 
+    async def prompts_in_work(self) -> frozenset[str]:
+        """On whichever server, of every dispatch process."""
+        return await self._store.prompts_in_work()
+
     async def wishes(self) -> list[ServerWish]:
         return await self._store.server_wishes()
 

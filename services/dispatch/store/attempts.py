@@ -25,6 +25,17 @@ class AttemptStore(BaseStore):
         )
         return [_attempt(row) for row in rows]
 
+    async def prompts_in_work(self) -> frozenset[str]:
+        """Those that somebody waits for: this process, or another one on the same servers."""
+        rows = await self._database.fetch(
+            """
+            SELECT attempt.prompt_id::text FROM generation_jobs AS job
+            JOIN generation_attempts AS attempt ON attempt.job_id = job.id AND attempt.attempt = job.attempt
+            WHERE job.state = 'leased' AND attempt.closed_at IS NULL
+            """
+        )
+        return frozenset(row["prompt_id"] for row in rows)
+
     async def add_attempt(
         self, *, job_id: int, token: UUID, attempt: int, prompt_id: UUID, server: str, prefix: str, repeat: bool
     ) -> Attempt | None:

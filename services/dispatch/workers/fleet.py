@@ -3,6 +3,7 @@
 import asyncio
 import logging
 import time
+from collections import deque
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -19,6 +20,9 @@ logger = logging.getLogger(__name__)
 CAPABILITY_SECONDS = 30.0
 """A server is asked again what it has: somebody may have given it a file. Seldom and one at a time: the answer is
 large."""
+
+REMEMBERED_PROMPTS = 1024
+"""Of this process: more than are ever open at once, as a server has a handful of them."""
 
 QUIET_SECONDS = 0.4
 """A server for which nothing was found is not asked for again so long, unless there is news."""
@@ -59,6 +63,8 @@ class _Member:
     own: int = 0
     foreign: int = 0
     prompts: set[str] = field(default_factory=set)
+    siblings: frozenset[str] = frozenset()
+    """Prompts there that another dispatch process waits for, as of the last look."""
     asked_at: float = float("-inf")
     nothing_at: float = float("-inf")
     nothing_news: int = -1
@@ -71,13 +77,17 @@ class _Member:
         return self.ready and not self.draining and self.stuck is None
 
     def load(self) -> ServerLoad:
-        return ServerLoad(name=self.server.name, ready=self.takes_work, own=self.own, foreign=self.foreign)
+        return ServerLoad(name=self.server.name, ready=self.takes_work, own=self.ours, foreign=self.foreign)
+
+    @property
+    def ours(self) -> int:
+        return self.own + len(self.siblings)
 
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
     report: ServerReport
-    foreign: int
+    foreign: int = 0
 
 
 class Fleet:
@@ -108,6 +118,7 @@ class Fleet:
         self._new_work = new_work
         self._watches: dict[str, Watch] = {}
         self._listeners: list[asyncio.Task[None]] = []
+        self._taken: deque[str] = deque(maxlen=REMEMBERED_PROMPTS)
         self.leaving = False
         """This process ends: it takes nothing more, and leaves its prompts to whoever claims their jobs next."""
 
@@ -176,7 +187,7 @@ class Fleet:
         """No job for it is queued. When it is idle, a prompt that waits elsewhere comes back for it."""
         member = self._members[name]
         member.nothing_at, member.nothing_news = time.monotonic(), self._news
-        if member.own == 0 and member.foreign == 0:
+        if member.load().load == 0:
             for watch in self._watches.values():
                 if watch.waits and not watch.recalled and name not in self._unfit.get(watch.needs_id, ()):
                     watch.recall()
@@ -201,8 +212,13 @@ class Fleet:
         finally:
             member.own -= 1
 
-    def own(self, name: str) -> int:
-        return self._members[name].own
+    def takes(self, prompt_id: str) -> None:
+        """This process waits for it, or is about to send it: its place is counted already."""
+        self._taken.append(prompt_id)
+
+    def ours(self, name: str) -> int:
+        """Prompts of dispatch on a server, those of its other processes included."""
+        return self._members[name].ours
 
     @contextmanager
     def watch(self, name: str, prompt_id: str, *, needs_id: int) -> Iterator[Watch]:
@@ -227,7 +243,7 @@ class Fleet:
     def _judge(self, member: _Member) -> None:
         name, before = member.server.name, member.stuck
         member.stuck = member.pulse.problem(
-            own=member.prompts, foreign_limit=self._foreign_seconds, now=time.monotonic()
+            own=member.prompts | member.siblings, foreign_limit=self._foreign_seconds, now=time.monotonic()
         )
         if member.stuck is not None and before is None:
             logger.error("a render server is stuck", extra={"server": name, "problem": member.stuck})
@@ -245,7 +261,10 @@ class Fleet:
         """Look at every server. Never finds 'work': it returns False and is called again at its beat."""
         members = list(self._members.values())
         ask = self._whom_to_ask(members)
-        seen = await asyncio.gather(*(self._look_at(member, ask=member.server.name in ask) for member in members))
+        in_work = await self._operations.prompts_in_work()
+        seen = await asyncio.gather(
+            *(self._look_at(member, in_work, ask=member.server.name in ask) for member in members)
+        )
         standing = await self._operations.report([one.report for one in seen])
         for member, one in zip(members, seen, strict=True):
             self._note(member, one)
@@ -284,7 +303,7 @@ class Fleet:
         stuck = [f"{name}: {member.stuck}" for name, member in self._members.items() if member.ready]
         return f"no render server works; {'; '.join(stuck)}" if stuck else "no render server answers"
 
-    async def _look_at(self, member: _Member, *, ask: bool) -> _Seen:
+    async def _look_at(self, member: _Member, in_work: Set[str], *, ask: bool) -> _Seen:
         """A server that does not answer is away at once; one that does is ready when its report is written down."""
         name = member.server.name
         try:
@@ -293,10 +312,11 @@ class Fleet:
             capabilities = capabilities_of(await member.server.object_info()) if ask else None
         except ServerUnreachable as error:
             member.ready = False
-            return _Seen(ServerReport(name=name, problem=str(error)), 0)
+            return _Seen(ServerReport(name=name, problem=str(error)))
         if ask:
             member.asked_at = time.monotonic()
-        prompts = (*queue.running, *queue.pending)
+        prompts = {*queue.running, *queue.pending}
+        member.siblings = frozenset((prompts & in_work) - member.prompts - set(self._taken))
         member.pulse = member.pulse.looked(queue.running, now=time.monotonic())
         self._judge(member)
         SERVER_QUEUE.labels(name).set(len(prompts))
@@ -309,7 +329,7 @@ class Fleet:
             queue_length=len(prompts),
             capabilities=capabilities,
         )
-        return _Seen(report, sum(1 for prompt in prompts if prompt not in member.prompts))
+        return _Seen(report, len(prompts - member.prompts - member.siblings))
 
     def _note(self, member: _Member, seen: _Seen) -> None:
         """What it lacks is known before it is ready, so that it gets nothing that it would refuse."""

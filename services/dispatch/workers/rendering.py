@@ -211,6 +211,7 @@ class RenderWorker:
             return False
         if recovery.attempt is not None:
             REATTACHED.inc()
+            self._fleet.takes(str(recovery.attempt.prompt_id))
             course.attempt = recovery.attempt
             course.server = self._fleet.servers[recovery.attempt.server]
         return True
@@ -242,6 +243,7 @@ class RenderWorker:
             seed_image = await self._upload(assignment, course.server)
         finally:
             course.attempt = await opening
+            self._fleet.takes(str(course.attempt.prompt_id))
         ready = self._graphs.build(assignment, seed_image=seed_image, file_prefix=course.attempt.file_prefix)
         labels = {"rushes_job": str(assignment.job.uid), "rushes_attempt": str(course.attempt.attempt)}
         await self._submit(course.server, str(course.attempt.prompt_id), ready.graph, labels)
@@ -290,7 +292,7 @@ class RenderWorker:
                     )
                 if isinstance(found, Running) and waiting.needs_limit(attempt):
                     waiting.limit = await self._renders.time_limit(assignment, most=self._patience.render)
-                if problem := waiting.too_long(found, attempt, behind_own=self._fleet.own(server.name) > 1):
+                if problem := waiting.too_long(found, attempt, behind_own=self._fleet.ours(server.name) > 1):
                     await self._stop(server, attempt, problem)
                     raise RenderTimeout(problem)
                 await self._say_progress(assignment, watch, waiting, running=isinstance(found, Running))
