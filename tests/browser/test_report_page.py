@@ -35,7 +35,7 @@ async def opened(page: Any) -> None:
 
 async def until(page: Any, condition: str) -> None:
     """Playwright's own wait evaluates text inside the page, which the page's security policy forbids."""
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(60):
         while not await page.evaluate(condition):
             await asyncio.sleep(0.02)
 

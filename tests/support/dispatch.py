@@ -265,7 +265,7 @@ class FakeRenderServer:
     def __post_init__(self) -> None:
         self._queue: list[_Prompt] = []
         self._history: dict[str, RenderError | None] = {}
-        self._rendered: dict[str, float] = {}
+        self._times: dict[str, tuple[float, float]] = {}
         self._clip: bytes | None = None
 
     def restart(self) -> None:
@@ -324,9 +324,9 @@ class FakeRenderServer:
         if error is not None:
             raise error
         file = OutputFile(filename=f"{found.entry['prompt']}{self.suffix}", subfolder="", type="output")
-        now = datetime.now(UTC)
-        started = now - timedelta(seconds=self._rendered[found.entry["prompt"]])
-        return RenderResult(files={node: (file,) for node in expected_nodes}, started_at=started, ended_at=now)
+        now, clock = datetime.now(UTC), asyncio.get_running_loop().time()
+        started, ended = (now - timedelta(seconds=clock - at) for at in self._times[found.entry["prompt"]])
+        return RenderResult(files={node: (file,) for node in expected_nodes}, started_at=started, ended_at=ended)
 
     async def withdraw(self, prompt_id: str) -> Location:
         self._answer()
@@ -363,15 +363,17 @@ class FakeRenderServer:
         return None
 
     def _answer(self) -> None:
+        """What has ended by now has ended in its time, and the next began then, however late somebody asks."""
         if self.away:
             raise ServerUnreachable(f"{self.name} is away")
         now = asyncio.get_running_loop().time()
         while self._queue and not self.dead and now - self._queue[0].started >= self.render_seconds:
             done = self._queue.pop(0)
+            ended = done.started + self.render_seconds
             self._history[done.prompt_id] = self.failures.pop(0) if self.failures else None
-            self._rendered[done.prompt_id] = self.render_seconds
+            self._times[done.prompt_id] = (done.started, ended)
             if self._queue:
-                self._queue[0].started = now
+                self._queue[0].started = max(self._queue[0].started, ended)
 
 
 class InlineReader(ClipReader):

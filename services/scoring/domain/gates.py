@@ -220,17 +220,21 @@ def _mirrored(limit: float | None) -> float | None:
 
 def _side(value: float, warn: float | None, fail: float | None, best: float | None) -> float:
     """Goodness of a value that should be high: linear between the limits, falling off hyperbolically beyond `fail`, and
-    rising from the warning limit to 1 at `best`, or within the distance between the limits if that is nearer."""
+    rising from the warning limit to 1 at `best`, or within the distance between the limits if that is nearer.
+
+    Every share is taken before it is weighed: however it is rounded it is at most 1, so no last bit lifts a warning
+    over a pass.
+    """
     if warn is None or fail is None:
         return _one_limit(value, warn, fail)
     span = warn - fail
     if value < fail:
         scale = span or max(abs(fail), 1.0)
-        return FAIL_GOODNESS * scale / (scale + fail - value)
+        return FAIL_GOODNESS * (scale / (scale + (fail - value)))
     if value < warn:
-        return FAIL_GOODNESS + (WARN_GOODNESS - FAIL_GOODNESS) * (value - fail) / span
+        return FAIL_GOODNESS + (WARN_GOODNESS - FAIL_GOODNESS) * ((value - fail) / span)
     room = span / 2 if best is None else min(span, max(0.0, best - warn))
-    return min(1.0, WARN_GOODNESS + (1 - WARN_GOODNESS) * (value - warn) / room) if room > 0 else 1.0
+    return min(1.0, WARN_GOODNESS + (1 - WARN_GOODNESS) * ((value - warn) / room)) if room > 0 else 1.0
 
 
 def _one_limit(value: float, warn: float | None, fail: float | None) -> float:

@@ -17,7 +17,7 @@ from tests.support.events import say
 from tests.support.http import TestKeys, api_client
 from tests.support.services import running
 
-DEADLINE_SECONDS = 60
+DEADLINE_SECONDS = 90
 
 
 async def heard(consumer: AIOKafkaConsumer) -> dict[str, Any]:

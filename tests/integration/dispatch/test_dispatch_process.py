@@ -152,7 +152,7 @@ async def test_a_killed_dispatch_leaves_no_decoder_behind_and_a_stopped_one_give
     decoders = service.children()
     assert decoders
     service.kill()
-    _, alive = psutil.wait_procs(decoders, timeout=10)
+    _, alive = psutil.wait_procs(decoders, timeout=60)
     assert alive == []
 
     standin.faults(extra_seconds=HELD_SECONDS)

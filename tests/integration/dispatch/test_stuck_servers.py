@@ -30,7 +30,7 @@ async def dispatch(databases: Any, media: MediaStore, farm: list[FakeRenderServe
 
 
 async def until(happened: Callable[[], Any]) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not happened():
             await asyncio.sleep(0.01)
 
@@ -60,13 +60,13 @@ async def working(dispatch: Dispatch, *names: str) -> AsyncIterator[None]:
 
 async def both_are_back(dispatch: Dispatch) -> None:
     """In the queue, and leased by nobody."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while await dispatch.database.fetchval("SELECT count(*) FROM generation_jobs WHERE state = 'queued'") < 2:
             await asyncio.sleep(0.01)
 
 
 async def generated_after(dispatch: Dispatch, count: int) -> list[dict[str, Any]]:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(found := await said(dispatch.database, "segment.generated")) < count:
             await asyncio.sleep(0.01)
     return found

@@ -29,7 +29,7 @@ from shared.kafka.topics import create_topics
 from shared.postgres import Database
 from tests.support.events import say
 
-DEADLINE_SECONDS = 30
+DEADLINE_SECONDS = 90
 SERVICE = "regression"
 
 

@@ -9,7 +9,7 @@ import pytest
 from shared.postgres import Database
 from tests.support.databases import on_database
 
-SECONDS = 20
+SECONDS = 60
 
 
 @pytest.mark.parametrize("missing", ["database", "role"])

@@ -1,6 +1,7 @@
 """Gates, verdicts and the overall score: the weakest link decides and nothing buys it back."""
 
 import itertools
+import math
 
 import pytest
 from hypothesis import given, settings
@@ -143,6 +144,14 @@ def test_goodness_never_rises_with_badness(metric: str, one: float, two: float) 
         assert goodness(gate, low) <= goodness(gate, high)
     if direction is Direction.LOWER or metric == "motion" or (metric == "exposure" and low >= 0.4):
         assert goodness(gate, low) >= goodness(gate, high)
+
+
+def test_no_rounding_beside_a_limit_makes_the_worse_side_the_better_one() -> None:
+    spans = [n / 97 for n in range(1, 97)]
+    for warn, fail in [pair for span in spans for pair in ((0.0, -span), (span, 0.0), (1.0, 1.0 - span))]:
+        gate = Gate(metric="drift_identity", warn_below=warn, fail_below=fail)
+        for limit, most in ((warn, 0.6), (fail, 0.25)):
+            assert goodness(gate, math.nextafter(limit, -math.inf)) <= most <= goodness(gate, limit)
 
 
 @given(metric=st.sampled_from(sorted(default_gates())), value=finite)
