@@ -10,7 +10,7 @@ measured (whatever the verdict), or repaired; 1: the repair was refused; 2: bad 
 import argparse
 import json
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +18,7 @@ from services.smoothing.adapters.clips import EncodeError, VideoError
 from services.smoothing.domain import DEFAULT_THRESHOLDS, Method, Seam, SeamError, Thresholds, Verdict, judge, where
 from services.smoothing.kernels.reextract import DEFAULT_REACH
 from services.smoothing.workers.checking import DEFAULT_WINDOW, check
-from services.smoothing.workers.repairing import BLEND_FRAMES, Repair, smooth
+from services.smoothing.workers.repairing import BLEND_FRAMES, Progress, Repair, smooth
 from shared.command_line import CLIPS, EXIT_PROBLEM, OneLineParser, add_clip, add_json
 
 EXIT_REFUSED = 1
@@ -113,7 +113,7 @@ def smoothed(
     method: Method,
     out: Path,
     frames: int | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Any]:
     """Try one repair; fields as in FIELDS."""
     repair = smooth(previous, next_, method=method, out=out, frames=frames, progress=progress)
@@ -236,10 +236,10 @@ def _run_smooth(options: argparse.Namespace) -> int:
     return 0 if report["accepted"] else EXIT_REFUSED
 
 
-def _told(frame: int) -> None:
+def _told(done: int, total: int) -> None:
     """One line on the terminal that counts up; nothing where a program reads along."""
-    if frame % TOLD_EVERY == 0:
-        print(f"\rencoding frame {frame} ", end="", file=sys.stderr, flush=True)
+    if done % TOLD_EVERY == 0 or done == total:
+        print(f"\rencoded {done} of {total} frames ", end="", file=sys.stderr, flush=True)
 
 
 def _sentence(heading: str, seam: dict[str, Any]) -> str:

@@ -41,6 +41,12 @@ def facts(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> ClipFacts:
         return ClipFacts(width=width, height=height, fps=rate, has_audio=bool(container.streams.audio))
 
 
+def announced_frames(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> int:
+    """How many frames the header says there are; 0 where it does not (MKV, WebM). For progress, never for a result."""
+    with _opened(path, limits) as (_, stream):
+        return stream.frames
+
+
 def first_frames(path: Path, *, count: int | None = None, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[Rgb]:
     """The first `count` frames (fewer if the clip is shorter), or all of them; nothing after them is read."""
     with _opened(path, limits) as (container, stream):

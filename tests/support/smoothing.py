@@ -189,7 +189,9 @@ class Smoothing:
             ThresholdOperations(segments=self.segments, thresholds=self.thresholds),
         )
         self.worker = MeasuringWorker(operations=self.checking, media=media, pool=pool, lease_seconds=30)
-        self.proposer = ProposingWorker(operations=self.repairing, media=media, pool=repair_pool, lease_seconds=30)
+        self.proposer = ProposingWorker(
+            operations=self.repairing, media=media, pool=repair_pool, lease_seconds=30, told_every_seconds=0.01
+        )
         self._seen = 0
 
     def _wake(self) -> None:

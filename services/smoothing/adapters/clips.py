@@ -13,10 +13,20 @@ from av.packet import Packet
 
 from shared.video.decode import Rgb, VideoError
 from shared.video.encode import EncodeError, encode_h264
-from shared.video.ends import ClipFacts, facts, first_frames, last_frames
+from shared.video.ends import ClipFacts, announced_frames, facts, first_frames, last_frames
 from shared.video.pictures import is_sequence, picture_files, probe_pictures, read_pictures
 
-__all__ = ["EncodeError", "VideoError", "clip_facts", "head", "is_sequence", "kept_frames", "tail", "write_repaired"]
+__all__ = [
+    "EncodeError",
+    "VideoError",
+    "clip_facts",
+    "head",
+    "is_sequence",
+    "kept_frames",
+    "length",
+    "tail",
+    "write_repaired",
+]
 
 SEQUENCE_FPS = Fraction(24)
 """Of a repaired folder of pictures, unless the clip that it meets says otherwise."""
@@ -30,6 +40,11 @@ def clip_facts(path: Path) -> ClipFacts:
         return facts(path)
     found = probe_pictures(path, fps=float(SEQUENCE_FPS))
     return ClipFacts(width=found.width, height=found.height, fps=SEQUENCE_FPS, has_audio=False)
+
+
+def length(path: Path) -> int:
+    """How many frames it has, as far as its header says: 0 if it does not."""
+    return len(picture_files(path)) if is_sequence(path) else announced_frames(path)
 
 
 def head(path: Path, *, count: int) -> Iterator[Rgb]:

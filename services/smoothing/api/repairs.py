@@ -55,6 +55,13 @@ class RepairedClipView(ResponseModel):
     dropped_at_end: int
 
 
+class ProgressView(ResponseModel):
+    """Frames that are encoded, of how many over all the clips that are changed. Measuring and scoring come after it."""
+
+    done: int
+    total: int
+
+
 class RepairView(ResponseModel):
     """`before`, `after`: the boundary in numbers, without and with the repair, as far as it was made."""
 
@@ -63,6 +70,7 @@ class RepairView(ResponseModel):
     scene_id: int
     segment_id: int = Field(description="the segment whose boundary it is")
     position: Literal["before", "after"]
+    positions: tuple[int, int] = Field(description="of the two segments that meet there")
     previous_segment_id: int
     next_segment_id: int
     method: SmoothingMethod
@@ -75,6 +83,7 @@ class RepairView(ResponseModel):
     clips: list[RepairedClipView]
     dropped_frames: int
     ahead: int | None = Field(description="while it is queued: repairs that are made before it")
+    progress: ProgressView | None = Field(description="while it is made, from the first frame on that is encoded")
     created_at: datetime
     proposed_at: datetime | None
     ended_at: datetime | None
@@ -140,6 +149,7 @@ def repair_view(repair: domain.Repair) -> RepairView:
         scene_id=repair.scene_id,
         segment_id=repair.wish.segment_id,
         position=repair.wish.side.value,
+        positions=(meeting.previous.position, meeting.next.position),
         previous_segment_id=meeting.previous.id,
         next_segment_id=meeting.next.id,
         method=SmoothingMethod(repair.wish.method.value),
@@ -152,6 +162,7 @@ def repair_view(repair: domain.Repair) -> RepairView:
         clips=[_clip(clip) for clip in made.clips],
         dropped_frames=sum(clip.dropped_at_start + clip.dropped_at_end for clip in made.clips),
         ahead=repair.ahead if repair.state is domain.RepairState.QUEUED else None,
+        progress=_progress(repair.progress),
         created_at=repair.created_at,
         proposed_at=repair.proposed_at,
         ended_at=repair.ended_at,
@@ -170,6 +181,10 @@ def _clip(clip: domain.CandidateClip) -> RepairedClipView:
         dropped_at_start=clip.dropped_at_start,
         dropped_at_end=clip.dropped_at_end,
     )
+
+
+def _progress(progress: domain.Progress | None) -> ProgressView | None:
+    return None if progress is None else ProgressView(done=progress.done, total=progress.total)
 
 
 def _address(repair_id: UUID) -> str:

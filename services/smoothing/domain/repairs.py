@@ -134,8 +134,17 @@ class RepairJob:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Frames that are encoded, of how many over all the clips that are changed."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
-    """As it is kept. `ahead`: repairs that are made before it, while it is queued."""
+    """As it is kept. `ahead`: repairs that are made before it, while it is queued. `progress`: while it is made, from
+    the first frame on that is encoded."""
 
     id: UUID
     scene_id: int
@@ -150,6 +159,7 @@ class Repair:
     proposed_at: datetime | None
     ended_at: datetime | None
     ahead: int = 0
+    progress: Progress | None = None
 
 
 def refuse_wish(meeting: Meeting, *, open_repair: UUID | None) -> None:

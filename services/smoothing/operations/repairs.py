@@ -130,6 +130,11 @@ class RepairOperations:
         async with self._repairs.transaction(Cause.begin(ACTOR)) as tx:
             return await self._repairs.extend(tx, job, lease_seconds=self._lease_seconds)
 
+    async def progressed(self, job: domain.RepairJob, progress: domain.Progress) -> bool:
+        """Whoever waits sees how far it is. False if the lease was lost."""
+        async with self._repairs.transaction(Cause.begin(ACTOR)) as tx:
+            return await self._repairs.progressed(tx, job, progress)
+
     async def give_back(self, job: domain.RepairJob) -> None:
         """Not made for a reason that is not the clips'; another attempt may begin at once."""
         async with self._repairs.transaction(Cause.begin(ACTOR)) as tx:

@@ -51,6 +51,7 @@ class RepairStore(BaseStore):
             """
             SELECT id, seam_id, scene_id, segment_id, side, method, frames, overwrite, state, reasons, rejected_by,
                    before, after, clips, requested_by, correlation_id, created_at, proposed_at, ended_at,
+                   frames_done, frames_total,
                    (SELECT count(*) FROM boundary_repairs AS earlier
                     WHERE earlier.state IN ('queued', 'making') AND earlier.created_at < r.created_at) AS ahead
             FROM boundary_repairs AS r WHERE id = $1
@@ -83,7 +84,7 @@ class RepairStore(BaseStore):
             """
             UPDATE boundary_repairs
             SET state = 'making', claims = claims + 1, lease_token = $1,
-                leased_until = now() + make_interval(secs => $2)
+                leased_until = now() + make_interval(secs => $2), frames_done = NULL, frames_total = NULL
             WHERE id = (
                 SELECT id FROM boundary_repairs
                 WHERE state IN ('queued', 'making') AND (leased_until IS NULL OR leased_until < now())
@@ -122,6 +123,21 @@ class RepairStore(BaseStore):
             job.id,
             job.lease_token,
             lease_seconds,
+        )
+        return kept is not None
+
+    async def progressed(self, tx: Transaction, job: domain.RepairJob, progress: domain.Progress) -> bool:
+        """False if the lease was lost."""
+        kept = await tx.connection.fetchval(
+            """
+            UPDATE boundary_repairs SET frames_done = $3, frames_total = $4
+            WHERE id = $1 AND lease_token = $2
+            RETURNING TRUE
+            """,
+            job.id,
+            job.lease_token,
+            progress.done,
+            progress.total,
         )
         return kept is not None
 
@@ -194,7 +210,8 @@ class RepairStore(BaseStore):
         found = await tx.connection.fetch(
             """
             SELECT id, seam_id, scene_id, segment_id, side, method, frames, overwrite, state, reasons, rejected_by,
-                   before, after, clips, requested_by, correlation_id, created_at, proposed_at, ended_at, 0 AS ahead
+                   before, after, clips, requested_by, correlation_id, created_at, proposed_at, ended_at,
+                   frames_done, frames_total, 0 AS ahead
             FROM boundary_repairs
             WHERE scene_id = $1 AND clips @> jsonb_build_array(jsonb_build_object('position', $2::integer))
             ORDER BY created_at FOR UPDATE
@@ -248,7 +265,14 @@ class RepairStore(BaseStore):
             proposed_at=row["proposed_at"],
             ended_at=row["ended_at"],
             ahead=row["ahead"],
+            progress=_progress(row),
         )
+
+
+def _progress(row: asyncpg.Record) -> domain.Progress | None:
+    if row["state"] != domain.RepairState.MAKING or row["frames_total"] is None:
+        return None
+    return domain.Progress(done=row["frames_done"], total=row["frames_total"])
 
 
 def _json(numbers: domain.Numbers | None) -> dict[str, float] | None:

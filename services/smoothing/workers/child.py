@@ -24,10 +24,14 @@ from services.smoothing.workers.messages import (
     checked_line,
     repair_of,
     repaired_line,
+    tell_progress,
 )
 from services.smoothing.workers.repairing import Repair, smooth
 from shared.processes import answer_lines, only_answers
 from shared.video.decode import examine
+
+TOLD_EVERY = 5
+"""Frames from one word of the progress to the next."""
 
 CLIPS_ARE_BAD = (VideoError, SeamError, EncodeError)
 """What is wrong with the clips themselves is an answer; anything else is a failure of the process."""
@@ -51,6 +55,7 @@ def repaired(request: RepairRequest) -> Repaired:
             out=request.out,
             frames=request.frames,
             thresholds=request.limits,
+            progress=lambda done, total: _tell(request.out, done, total),
         )
         files = _files(repair)
     except CLIPS_ARE_BAD as error:
@@ -63,6 +68,11 @@ def repaired(request: RepairRequest) -> Repaired:
         files=files,
         seconds=time.perf_counter() - started,
     )
+
+
+def _tell(out: Path, done: int, total: int) -> None:
+    if done % TOLD_EVERY == 0 or done == total:
+        tell_progress(out, done, total)
 
 
 def _files(repair: Repair) -> tuple[RepairedFile, ...]:

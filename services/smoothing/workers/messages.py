@@ -66,6 +66,25 @@ class Repaired:
     seconds: float
 
 
+PROGRESS_FILE = "progress"
+
+
+def tell_progress(out: Path, done: int, total: int) -> None:
+    """Leaves word in the folder of a request how far it is: an answer is one line, and comes at the end."""
+    partial = out / f".{PROGRESS_FILE}"
+    partial.write_text(f"{done} {total}")
+    partial.replace(out / PROGRESS_FILE)
+
+
+def progress_told(out: Path) -> domain.Progress | None:
+    """What was told last; None if nothing was."""
+    try:
+        done, total = (out / PROGRESS_FILE).read_text().split()
+    except FileNotFoundError:
+        return None
+    return domain.Progress(done=int(done), total=int(total))
+
+
 def check_line(request: CheckRequest) -> bytes:
     return line_of({"previous": str(request.previous), "next": str(request.next)})
 

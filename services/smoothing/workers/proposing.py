@@ -8,9 +8,11 @@ from typing import Protocol
 
 from services.smoothing.domain import CandidateClip, Made, RepairJob, StoredFile
 from services.smoothing.operations import RepairOperations
-from services.smoothing.workers.messages import Repaired, RepairedFile, RepairRequest
-from shared.leases import worked
+from services.smoothing.workers.messages import Repaired, RepairedFile, RepairRequest, progress_told
+from shared.leases import renewed, worked
 from shared.media import LocalFiles, fetched
+
+TOLD_EVERY_SECONDS = 1.0
 
 
 class Media(LocalFiles, Protocol):
@@ -25,11 +27,20 @@ class ProposingWorker:
     """Holds no transaction while it works. Clips are stored before anybody hears of them; those that nobody hears of,
     because the service died at that moment, are found again by their hash when the repair is made again."""
 
-    def __init__(self, *, operations: RepairOperations, media: Media, pool: Pool, lease_seconds: float) -> None:
+    def __init__(
+        self,
+        *,
+        operations: RepairOperations,
+        media: Media,
+        pool: Pool,
+        lease_seconds: float,
+        told_every_seconds: float = TOLD_EVERY_SECONDS,
+    ) -> None:
         self._operations = operations
         self._media = media
         self._pool = pool
         self._lease_seconds = lease_seconds
+        self._told_every_seconds = told_every_seconds
 
     async def step(self) -> bool:
         return await worked(self._operations, self._made, self._finish, lease_seconds=self._lease_seconds)
@@ -43,18 +54,23 @@ class ProposingWorker:
             if isinstance(following, str):
                 return Made(reasons=(f"the later clip {following}",)), 0.0
             out = Path(files.enter_context(tempfile.TemporaryDirectory(prefix="rushes-repair-")))
-            answer = await self._pool.ask(
-                RepairRequest(
-                    previous=previous,
-                    next=following,
-                    method=job.method,
-                    frames=job.frames,
-                    limits=job.limits,
-                    out=out,
-                )
+            request = RepairRequest(
+                previous=previous,
+                next=following,
+                method=job.method,
+                frames=job.frames,
+                limits=job.limits,
+                out=out,
             )
+            async with renewed(lambda: self._told(job, out), lease_seconds=3 * self._told_every_seconds):
+                answer = await self._pool.ask(request)
             clips = tuple([await self._stored(job, file) for file in answer.files])
         return Made(reasons=answer.reasons, before=answer.before, after=answer.after, clips=clips), answer.seconds
+
+    async def _told(self, job: RepairJob, out: Path) -> bool:
+        """How far the process is, for whoever waits. False once the lease is lost."""
+        progress = progress_told(out)
+        return progress is None or await self._operations.progressed(job, progress)
 
     async def _finish(self, job: RepairJob, answer: tuple[Made, float]) -> None:
         made, seconds = answer

@@ -4,8 +4,9 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TypeAlias
 
-from services.smoothing.adapters.clips import clip_facts, head, is_sequence, kept_frames, tail, write_repaired
+from services.smoothing.adapters.clips import clip_facts, head, is_sequence, kept_frames, length, tail, write_repaired
 from services.smoothing.domain import (
     DEFAULT_THRESHOLDS,
     Decision,
@@ -36,6 +37,10 @@ MOST_PIXELS = 4096 * 2304
 """Some forty frames are held while a fade is made: a gigabyte of 4K frames."""
 
 
+Progress: TypeAlias = Callable[[int, int], None]
+"""Frames that are encoded, of how many."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Repair:
     """One attempt. `offset`: the step that was worked on. Paths are None for a clip that is not changed, and for both
@@ -62,13 +67,13 @@ def smooth(
     frames: int | None = None,
     thresholds: Thresholds = DEFAULT_THRESHOLDS,
     gates: tuple[Mapping[str, GateStatus], Mapping[str, GateStatus]] | None = None,
-    progress: Callable[[int], None] | None = None,
+    progress: Progress | None = None,
 ) -> Repair:
     """Repair the most visible step of the window (the cut, if none is visible) into new files under `out`.
 
     A seam that is green is refused: a second generation of the clip would be its only effect. `frames`: how many frames
     a blend changes, or how many a re-extraction may drop from each clip. `gates`: of the clip before and after, where
-    they were measured. `progress` is told the number of every frame that is about to be encoded.
+    they were measured. `progress` is told of every frame that is encoded.
     """
     before_facts, after_facts = clip_facts(previous), clip_facts(next_)
     if (before_facts.width, before_facts.height) != (after_facts.width, after_facts.height):
@@ -79,7 +84,7 @@ def smooth(
         raise SeamError(f"{frames} frames are not possible; 1 to {MOST_FRAMES} are")
     found = check(previous, next_, thresholds=thresholds)
     paced = before_facts if is_sequence(next_) and not is_sequence(previous) else after_facts
-    work = _Work(previous, next_, out, paced, found, thresholds, progress)
+    work = _Work(previous, next_, out, paced, found, thresholds, _Encoding(progress))
     judgement = judge(found, thresholds)
     if judgement.verdict is Verdict.GREEN:
         attempt = _Attempt(method, 0, why_not=f"there is nothing to repair: {judgement.reason}")
@@ -106,6 +111,22 @@ class _Attempt:
         yield from (path for path in (self.previous, self.next) if path is not None)
 
 
+@dataclass(slots=True)
+class _Encoding:
+    """Counts the frames of all clips of a repair. A total that a header got wrong is never below what is done."""
+
+    progress: Progress | None
+    total: int = 0
+    done: int = 0
+
+    def told(self, frames: Iterable[Rgb]) -> Iterator[Rgb]:
+        for frame in frames:
+            yield frame
+            self.done += 1
+            if self.progress is not None:
+                self.progress(self.done, max(self.done, self.total))
+
+
 @dataclass(frozen=True, slots=True)
 class _Work:
     earlier: Path
@@ -114,7 +135,7 @@ class _Work:
     facts: ClipFacts
     found: Seam
     thresholds: Thresholds
-    progress: Callable[[int], None] | None
+    encoding: _Encoding
 
     def blend(self, counts: Sequence[int]) -> _Attempt:
         """Forwards into the later clip; for a step inside the earlier clip backwards, as if time ran the other way."""
@@ -132,6 +153,7 @@ class _Work:
         strip = [*tail(self.earlier, count=CONTEXT), *known]
         made = self._faded(strip, start[offset:], counts, repeats=repeats)
         everything = kept_frames(self.later, skip=offset + len(made))
+        self.encoding.total = length(self.later)
         path = _free(self.out, self.later)
         self._write(path, chain(start[:offset], made, everything), source=self.later)
         return _Attempt(Method.FRAME_BLENDING, offset, changed=len(made), next=path)
@@ -142,6 +164,7 @@ class _Work:
         strip = [*end[split:], *head(self.later, count=CONTEXT)][::-1]
         made = self._faded(strip, end[:split][::-1], counts)[::-1]
         everything = kept_frames(self.earlier, drop=len(made) - offset)
+        self.encoding.total = length(self.earlier)
         path = _free(self.out, self.earlier)
         self._write(path, chain(everything, made, end[split:]), source=self.earlier)
         return _Attempt(Method.FRAME_BLENDING, offset, changed=len(made), previous=path)
@@ -185,6 +208,8 @@ class _Work:
 
     def _cut_at(self, join: Join) -> tuple[Path | None, Path | None]:
         """Both files or none: half a repair is worse than the seam."""
+        drops = ((self.earlier, join.drop_before), (self.later, join.drop_after))
+        self.encoding.total = sum(length(clip) - dropped for clip, dropped in drops if dropped)
         previous = self._shortened(self.earlier, drop=join.drop_before) if join.drop_before else None
         try:
             return previous, self._shortened(self.later, skip=join.drop_after) if join.drop_after else None
@@ -200,13 +225,7 @@ class _Work:
         return path
 
     def _write(self, path: Path, frames: Iterable[Rgb], *, source: Path, skip: int = 0) -> None:
-        write_repaired(path, self._told(frames), fps=self.facts.fps, source=source, skip=skip)
-
-    def _told(self, frames: Iterable[Rgb]) -> Iterator[Rgb]:
-        for index, frame in enumerate(frames):
-            if self.progress is not None:
-                self.progress(index)
-            yield frame
+        write_repaired(path, self.encoding.told(frames), fps=self.facts.fps, source=source, skip=skip)
 
     def decided(self, attempt: _Attempt, gates: tuple[Mapping[str, GateStatus], Mapping[str, GateStatus]]) -> Repair:
         """Measured on the written files, so that the encoder is part of what is judged."""

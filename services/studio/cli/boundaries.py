@@ -225,6 +225,8 @@ def _measuring(found: dict[str, Any] | _Unheard) -> str:
 
 
 def _making(repair: dict[str, Any]) -> str:
+    if progress := repair["progress"]:
+        return f"making the candidate: frame {progress['done']} of {progress['total']}"
     return DOING[repair["state"]].format(ahead=repair["ahead"])
 
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import httpx
 
+from services.smoothing import domain
 from shared.contracts.boundary import BoundaryChecked
 from shared.contracts.project import ProjectDeleted, ProjectUpdated
 from shared.contracts.types import ProjectId, ThresholdSettings
@@ -135,6 +136,13 @@ class TestSmoothing:
         assert (repair["state"], repair["position"], repair["frames"], repair["ahead"]) == ("queued", "before", 8, 0)
         assert (repair["previous_segment_id"], repair["next_segment_id"]) == (one, two)
         assert (repair["requested_by"], repair["before"], repair["clips"]) == ("ada", None, [])
+        assert (repair["positions"], repair["progress"]) == ([1, 2], None)
+        job = await smoothing.repairing.claim()
+        assert job is not None
+        await smoothing.repairing.progressed(job, domain.Progress(done=5, total=24))
+        making = (await creator.get(asked["links"]["self"])).json()
+        assert (making["state"], making["progress"]) == ("making", {"done": 5, "total": 24})
+        await smoothing.repairing.give_back(job)
         assert (await check(creator, two))["before"]["repair"]["id"] == asked["repair_id"]
         await smoothing.work()
         proposed = (await creator.get(asked["links"]["self"])).json()

@@ -146,9 +146,9 @@ class TestSmooth:
         assert list((tmp_path / "out").iterdir()) == []
 
     def test_progress_counts_the_frames_that_are_encoded(self, colour: tuple[Path, Path], tmp_path: Path) -> None:
-        told: list[int] = []
-        smooth(*colour, method=Method.FRAME_BLENDING, out=tmp_path, progress=told.append)
-        assert told == list(range(24))
+        told: list[tuple[int, int]] = []
+        smooth(*colour, method=Method.FRAME_BLENDING, out=tmp_path, progress=lambda *now: told.append(now))
+        assert told == [(frame, 24) for frame in range(1, 25)]
 
     def test_a_repair_that_is_refused_leaves_no_file(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         """One frame is too short a fade for a still scene: half the step stays visible."""

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from services.smoothing.domain import DEFAULT_THRESHOLDS, Method
+from services.smoothing.domain import DEFAULT_THRESHOLDS, Method, Progress
 from services.smoothing.workers.checking import check
-from services.smoothing.workers.messages import Checked, CheckRequest, RepairRequest
+from services.smoothing.workers.messages import PROGRESS_FILE, Checked, CheckRequest, RepairRequest, progress_told
 from services.smoothing.workers.pool import check_pool, repair_pool
 from shared.processes import BrokeOffError, LinePool, LineProcess
 from shared.video.decode import examine
@@ -74,7 +74,9 @@ async def test_a_repair_tells_what_it_made_or_why_it_made_nothing(tmp_path: Path
         whole = examine(file.path)
         assert (whole.frame_digest, whole.last_frame_png) == (file.frame_digest, file.last_frame.read_bytes())
     kept = {path for file in (earlier, later) for path in (file.path, file.last_frame)}
-    assert set(tmp_path.glob("out/*")) == kept, "what is refused is not kept"
+    assert set(tmp_path.glob("out/*")) - {tmp_path / "out" / PROGRESS_FILE} == kept, "what is refused is not kept"
+    encoded = earlier.frames + later.frames
+    assert progress_told(tmp_path / "out") == Progress(done=encoded, total=encoded)
 
 
 def wish(previous: Path, following: Path, out: Path) -> RepairRequest:

@@ -7,7 +7,7 @@ from uuid import UUID
 import pytest
 
 from services.smoothing import domain
-from services.smoothing.workers.messages import Repaired, RepairRequest
+from services.smoothing.workers.messages import Repaired, RepairRequest, tell_progress
 from shared.cause import Cause
 from shared.contracts.base import Event
 from shared.contracts.boundary import BoundaryChecked, BoundaryRepairRejected, BoundarySmoothed
@@ -103,6 +103,40 @@ async def test_a_repair_is_made_stored_and_proposed(
     for clip in said.clips:
         assert await smoothing.media.size(clip.clip.sha256) == clip.clip.size_bytes
         assert (await smoothing.media.get(clip.last_frame_sha256, verify=True)).startswith(b"last frame")
+
+
+async def test_how_far_the_making_is_can_be_seen_while_it_lasts(
+    smoothing: Smoothing, scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    repair_id = await asked(smoothing, scene[1])
+    seen: list[domain.Progress | None] = []
+
+    async def until_it_is_seen(repairs: PlayedRepairs, request: RepairRequest) -> Repaired:
+        seen.append((await smoothing.reads.repair(repair_id)).progress)
+        tell_progress(request.out, 5, 24)
+        async with asyncio.timeout(30):
+            while (now := (await smoothing.reads.repair(repair_id)).progress) is None:
+                await asyncio.sleep(0.01)
+        seen.append(now)
+        return made(request, "next")
+
+    monkeypatch.setattr(PlayedRepairs, "ask", until_it_is_seen)
+    await smoothing.work()
+    proposed = await smoothing.reads.repair(repair_id)
+    assert seen == [None, domain.Progress(done=5, total=24)]
+    assert (proposed.state, proposed.progress) == (domain.RepairState.PROPOSED, None)
+
+
+async def test_another_attempt_begins_to_count_again(smoothing: Smoothing, scene: Scene) -> None:
+    repair_id = await asked(smoothing, scene[1])
+    first = await smoothing.repairing.claim()
+    assert first is not None
+    assert await smoothing.repairing.progressed(first, domain.Progress(done=20, total=24))
+    await smoothing.repairing.give_back(first)
+    assert (await smoothing.reads.repair(repair_id)).progress is None, "it is queued"
+    assert await smoothing.repairing.claim() is not None
+    assert (await smoothing.reads.repair(repair_id)).progress is None, "nothing is encoded yet"
+    assert not await smoothing.repairing.progressed(first, domain.Progress(done=21, total=24)), "the lease is another's"
 
 
 async def test_a_proposal_that_becomes_current_is_current_and_its_seams_are_measured(

@@ -60,6 +60,7 @@ def repair(state: str, **changes: Any) -> dict[str, Any]:
         "reasons": [],
         "dropped_frames": 0,
         "ahead": 0,
+        "progress": None,
     }
     return found | changes
 
@@ -96,6 +97,16 @@ def run(*arguments: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main(["segment", *arguments])
     return int(ended.value.code or 0)
+
+
+def test_what_is_waited_for_is_told_with_its_frames(
+    api: Api, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(boundaries, "WAIT_SECONDS", 0.0)
+    api.answers["POST", SMOOTH] = [{"status": "queued", "repair_id": REPAIR}]
+    api.answers["GET", f"/api/boundary-repairs/{REPAIR}"] = [repair("making", progress={"done": 5, "total": 24})]
+    assert run("smooth", "5", "--position", "after", "--method", "blend", "--wait") == 2
+    assert "making the candidate: frame 5 of 24" in capsys.readouterr().err
 
 
 def test_a_boundary_is_told_in_words(api: Api, capsys: pytest.CaptureFixture[str]) -> None:
