@@ -34,7 +34,7 @@ def services_with_migrations(folder: Path = MIGRATIONS) -> list[str]:
 def migrations_of(service: str, folder: Path = MIGRATIONS) -> list[Migration]:
     """The common files first, then the service's own, each in the order of their names."""
     return [
-        Migration(name=f"{part}/{path.name}", sql=path.read_text())
+        Migration(name=f"{part}/{path.name}", sql=path.read_text(encoding="utf-8"))
         for part in (COMMON, service)
         for path in sorted((folder / part).glob("*.sql"))
     ]

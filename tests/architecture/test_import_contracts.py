@@ -40,7 +40,7 @@ PLANTED = {
 
 def contracts() -> dict[str, str]:
     """Id and name of every contract of the project."""
-    configuration = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())
+    configuration = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
     return {entry["id"]: entry["name"] for entry in configuration["tool"]["importlinter"]["contracts"]}
 
 

@@ -136,7 +136,9 @@ RULES: dict[str, tuple[Check, Callable[[], list[Path]], str]] = {
 @pytest.mark.parametrize("rule", RULES)
 def test_the_rule_holds(rule: str) -> None:
     check, places, _ = RULES[rule]
-    offences = {str(path.relative_to(REPOSITORY)): check(ast.parse(path.read_text())) for path in places()}
+    offences = {
+        str(path.relative_to(REPOSITORY)): check(ast.parse(path.read_text(encoding="utf-8"))) for path in places()
+    }
     assert offences, "the rule looks at no file"
     assert {path: found for path, found in offences.items() if found} == {}
 
@@ -156,7 +158,7 @@ def test_nobody_imports_from_conftest() -> None:
     importers = [
         path.name
         for path in (REPOSITORY / "tests").rglob("*.py")
-        if any(name.split(".")[-1] == "conftest" for name in imported(ast.parse(path.read_text())))
+        if any(name.split(".")[-1] == "conftest" for name in imported(ast.parse(path.read_text(encoding="utf-8"))))
     ]
     assert importers == []
 
@@ -168,5 +170,5 @@ def test_the_names_of_test_files_are_unique() -> None:
 
 def test_every_service_starts_in_three_lines() -> None:
     for path in SERVICES.glob("*/__main__.py"):
-        lines = [line for line in path.read_text().splitlines() if line.strip()]
+        lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
         assert len(lines) <= 3, path

