@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from services.dispatch.domain.errors import NotFound
 from services.dispatch.domain.estimates import expected_seconds
+from services.dispatch.domain.jobs import Failure
 from services.dispatch.domain.progress import Progress, ProgressState, after, end_of, ended, last_of
 from services.dispatch.domain.regeneration import CascadeState, cascade_plan
 from services.dispatch.domain.scenes import HoldState, Scene, SceneState, Segment, SegmentState
@@ -137,5 +138,5 @@ def _state(entry: QueueEntry | None, view: QueueView) -> tuple[ProgressState, st
 
 def _outcome_of(segment: Segment) -> str:
     if segment.failure is not None:
-        return str(segment.failure["message"])
+        return Failure(**segment.failure).text
     return "" if segment.activation is None else str(segment.activation["reason"])

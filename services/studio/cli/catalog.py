@@ -13,6 +13,7 @@ from rich.table import Table
 from services.studio.cli.client import ApiProblem, Client
 from services.studio.cli.connection import Target
 from services.studio.cli.fitness import await_fitness, fitness_lines
+from services.studio.cli.given import json_file, json_object
 from services.studio.cli.regression import asset_named
 from services.studio.cli.text import console
 
@@ -80,7 +81,7 @@ def _scene_types() -> typer.Typer:
                 "project_id": named(client, "/api/projects", project)["id"],
                 "name": name,
                 "segment_count": segments,
-                "parameters": _object(parameters, "--parameters"),
+                "parameters": json_object(parameters, "--parameters"),
             }
             made = client.post("/api/scene-types", body)
         print(f"scene type {made['id']} {name}")
@@ -106,16 +107,10 @@ def _assets() -> typer.Typer:
         bindings: Annotated[Path | None, typer.Option(exists=True, help="a workflow's bindings, as JSON")] = None,
         note: str = "",
     ) -> None:
+        content = _content(kind, file=file, file_name=file_name, bindings=bindings)
         with Target.from_environment().client() as client:
             asset = ensure_asset(client, kind=kind, name=name)
-            body: dict[str, Any]
-            if kind == "workflow":
-                if bindings is None:
-                    raise typer.BadParameter("a workflow needs --bindings FILE")
-                body = {"graph": _json_file(file), "bindings": _json_file(bindings)}
-            else:
-                body = {"file_name": file_name or file.name, "checksum": checksum_of(file)}
-            made = client.post(f"/api/assets/{asset['id']}/versions", {**body, "note": note})
+            made = client.post(f"/api/assets/{asset['id']}/versions", {**content, "note": note})
             print(f"{kind} {name} version {made['version']} is active")
             print("\n".join(fitness_lines(await_fitness(client, made["id"]))))
 
@@ -132,6 +127,15 @@ def _assets() -> typer.Typer:
         print_list("/api/assets", ("id", "kind", "name", "active_version.version", "version_count"), json=json)
 
     return app
+
+
+def _content(kind: str, *, file: Path, file_name: str | None, bindings: Path | None) -> dict[str, Any]:
+    """Read before anything is asked for: a file that is no graph shall leave no asset behind."""
+    if kind != "workflow":
+        return {"file_name": file_name or file.name, "checksum": checksum_of(file)}
+    if bindings is None:
+        raise typer.BadParameter("a workflow needs --bindings FILE")
+    return {"graph": json_file(file), "bindings": json_file(bindings)}
 
 
 def _references() -> typer.Typer:
@@ -212,17 +216,3 @@ def _cell(item: dict[str, Any], column: str) -> str:
     for part in column.split("."):
         value = value.get(part) if isinstance(value, dict) else None
     return "" if value is None else str(value)
-
-
-def _object(text: str, option: str) -> dict[str, Any]:
-    try:
-        value = json_module.loads(text)
-    except ValueError as error:
-        raise typer.BadParameter(f"{option} is not JSON: {error}") from error
-    if not isinstance(value, dict):
-        raise typer.BadParameter(f"{option} must be a JSON object")
-    return value
-
-
-def _json_file(file: Path) -> dict[str, Any]:
-    return _object(file.read_text(encoding="utf-8"), str(file))

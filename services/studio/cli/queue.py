@@ -7,13 +7,18 @@ from typing import Annotated, Any
 import typer
 from rich.table import Table
 
-from services.studio.cli.catalog import named
+from services.studio.cli.catalog import named, print_list
 from services.studio.cli.connection import Target
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
 Scene = Annotated[int, typer.Argument(min=1, help="the scene's number")]
 COLUMNS = ("state", "scene_id", "scene_name", "position", "kind", "owner", "server", "starts_at", "estimated_seconds")
+
+
+class End(StrEnum):
+    FRONT = "front"
+    BACK = "back"
 
 
 class Grouping(StrEnum):
@@ -50,13 +55,14 @@ def build() -> typer.Typer:
 
     @app.command(help="Go on; with a scene, also one that failed or was cancelled, at its first missing segment.")
     def resume(scene: Annotated[int | None, typer.Option(min=1)] = None) -> None:
-        _hold(scene, paused=False)
-        print("resumed" if scene is None else f"scene {scene} goes on")
+        told = _hold(scene, paused=False)
+        ended = scene is not None and told["state"] != "rendering"
+        print("resumed" if scene is None else f"scene {scene} {'is ' + told['state'] if ended else 'goes on'}")
 
     @app.command(help="Put a scene before or behind everything that waits.")
-    def move(scene: Scene, to: Annotated[str, typer.Argument(help="front or back")]) -> None:
-        _post(f"/api/scenes/{scene}/move", {"to": to})
-        print(f"scene {scene} is at the {to}")
+    def move(scene: Scene, to: End) -> None:
+        _post(f"/api/scenes/{scene}/move", {"to": to.value})
+        print(f"scene {scene} is at the {to.value}")
 
     @app.command(help="Stop rendering a scene; finished segments stay.")
     def cancel(scene: Scene) -> None:
@@ -64,7 +70,29 @@ def build() -> typer.Typer:
         print(f"scene {scene} is cancelled")
 
     _add_usage(app)
+    _add_servers(app)
     return app
+
+
+def _add_servers(app: typer.Typer) -> None:
+    @app.command(help="The render servers: which answer, what they have to do, what is wrong.")
+    def servers(json: Json = False) -> None:
+        print_list("/api/render-servers", ("name", "state", "jobs", "queue_length", "engine", "problem"), json=json)
+
+    @app.command(name="add-server", help="Use another render server from now on.")
+    def add_server(url: Annotated[str, typer.Argument(help="such as http://127.0.0.1:8188")]) -> None:
+        with Target.from_environment().client() as client:
+            told = client.post("/api/render-servers", {"url": url})
+        print(f"render server {told['name']} takes work as soon as it answers")
+
+    @app.command(help="Give a render server nothing new; what runs there is finished.")
+    def drain(
+        server: Annotated[str, typer.Argument(help="its name, as `rushes queue servers` lists it")],
+        end: Annotated[bool, typer.Option("--end", help="give it work again")] = False,
+    ) -> None:
+        with Target.from_environment().client() as client:
+            told = client.post("/api/render-servers/drain", {"name": server, "drain": not end})
+        print(f"render server {told['name']} {'takes work again' if end else 'gets nothing new'}")
 
 
 def _add_usage(app: typer.Typer) -> None:
@@ -103,12 +131,14 @@ def _print_usage(found: dict[str, Any], by: Grouping) -> None:
         print(f"saved by {way}: {saved['segments']} segments, {saved['render_seconds']:.1f} render seconds")
 
 
-def _hold(scene: int | None, *, paused: bool) -> None:
+def _hold(scene: int | None, *, paused: bool) -> dict[str, Any]:
+    """What the queue, or the scene, is like after it."""
     with Target.from_environment().client() as client:
         if scene is None:
-            client.put("/api/queue", {"is_paused": paused})
+            told: dict[str, Any] = client.put("/api/queue", {"is_paused": paused})
         else:
-            client.post(f"/api/scenes/{scene}/{'pause' if paused else 'resume'}")
+            told = client.post(f"/api/scenes/{scene}/{'pause' if paused else 'resume'}")
+    return told
 
 
 def _post(path: str, body: dict[str, Any] | None = None) -> None:

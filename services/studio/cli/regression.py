@@ -140,6 +140,14 @@ def asset_named(client: Client, name: str) -> dict[str, Any]:
     return found[0]
 
 
+def asset_id(client: Client, kind: str, name: str) -> int:
+    """Of an asset that can be rendered with. Raises ApiProblem also for one without a version."""
+    asset = asset_named(client, f"{kind}:{name}")
+    if not asset["version_count"]:
+        raise ApiProblem(409, "No version", f"{kind} {name!r} has no version yet; `rushes asset publish` makes one")
+    return int(asset["id"])
+
+
 def follow(client: Client, run: int, *, quiet: bool = False) -> tuple[RunView, dict[str, Any]]:
     """The finished run and its report as it came."""
     return _follow(client, run, lambda view: not view.running, quiet=quiet, label=f"run {run}")

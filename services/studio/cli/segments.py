@@ -8,6 +8,7 @@ import typer
 from services.studio.cli import boundaries
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.given import Parameters, json_object
 from services.studio.cli.progress import follow
 
 Segment = Annotated[int, typer.Argument(help="the id of a segment, as `rushes scene show` lists it")]
@@ -32,16 +33,18 @@ def _add_regeneration(app: typer.Typer) -> None:
         segment: Segment,
         seed: Annotated[int | None, typer.Option(min=0, help="another seed")] = None,
         cfg: Annotated[float | None, typer.Option(help="another cfg")] = None,
+        parameters: Parameters = "{}",
         overwrite: Overwrite = None,
         wait: Wait = False,
         yes: Yes = False,
     ) -> None:
+        changed = json_object(parameters, "--parameters") | ({} if cfg is None else {"cfg": cfg})
         with Target.from_environment().client() as client:
             facts = client.get(f"/api/segments/{segment}/regeneration")
             print(f"{facts['message']} About {facts['render_seconds']:.0f} s of rendering.")
             _say_approvals(facts["approvals_affected"])
             _ask(yes)
-            body: dict[str, Any] = {"overwrite": overwrite or [], "parameters": {} if cfg is None else {"cfg": cfg}}
+            body: dict[str, Any] = {"overwrite": overwrite or [], "parameters": changed}
             body |= {} if seed is None else {"seed": seed}
             asked = client.post(f"/api/segments/{segment}/regenerate", body)["segment"]["id"]
             if wait:
@@ -134,7 +137,7 @@ def _add_marks(app: typer.Typer) -> None:
 
 def _follow_version(client: Client, segment: int) -> None:
     """Says what became of it. Raises typer.Exit unless it is current."""
-    follow(
+    told = follow(
         client,
         f"/api/segments/{segment}/progress",
         what=f"segment {segment}",
@@ -143,8 +146,7 @@ def _follow_version(client: Client, segment: int) -> None:
     )
     found = client.get(f"/api/segments/{segment}")
     if found["state"] != "generated" or not found["is_current"]:
-        why = (found["failure"] or {}).get("message") or (found["activation"] or {}).get("reason") or ""
-        print(f"segment {segment} is {found['state']} and not current {why}".rstrip())
+        print(f"segment {segment} is {found['state']} and not current {told['reason']}".rstrip())
         raise typer.Exit(EXIT_UNFINISHED)
     stale = (found["activation"] or {}).get("became_stale", [])
     print(f"segment {segment} is there; {len(stale)} segments became stale")

@@ -12,8 +12,9 @@ from rich.table import Table
 from services.studio.cli.catalog import named
 from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
+from services.studio.cli.given import Parameters, Tier, json_file, json_object
 from services.studio.cli.progress import follow
-from services.studio.cli.regression import asset_named
+from services.studio.cli.regression import asset_id
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -26,11 +27,6 @@ Model = Annotated[str | None, typer.Option(help="name of a model")]
 EXIT_UNFINISHED = 1
 LARGEST_PAGE = 200
 COLUMNS = ("id", "character_id", "cell_name", "state", "quality_score", "is_promoted", "created_by_id", "created_at")
-
-
-class Tier(StrEnum):
-    DRAFT = "draft"
-    FULL = "full"
 
 
 class Sort(StrEnum):
@@ -58,11 +54,12 @@ def _add_making(app: typer.Typer) -> None:
         seed: Seed = None,
         prompt: str | None = None,
         cfg: float | None = None,
+        parameters: Parameters = "{}",
         wait: Wait = False,
     ) -> None:
+        otherwise = _otherwise(parameters, tier=tier, seed=seed, prompt=prompt, cfg=cfg)
         with Target.from_environment().client() as client:
-            body = _assets(client, workflow=workflow, lora=lora, model=model)
-            body |= _otherwise(tier=tier, seed=seed, prompt=prompt, cfg=cfg)
+            body = _assets(client, workflow=workflow, lora=lora, model=model) | otherwise
             _rendered(client, client.post(f"/api/scenes/{scene}/test-shot", body), wait=wait)
 
     @app.command(help="Render two or three seconds of a character in a kind of scene, before there is a scene.")
@@ -76,15 +73,16 @@ def _add_making(app: typer.Typer) -> None:
         seed: Seed = None,
         prompt: str | None = None,
         cfg: float | None = None,
+        parameters: Parameters = "{}",
         wait: Wait = False,
     ) -> None:
+        otherwise = _otherwise(parameters, tier=tier, seed=seed, prompt=prompt, cfg=cfg)
         with Target.from_environment().client() as client:
             body = {
                 "character_id": named(client, "/api/characters", character)["id"],
                 "scene_type_id": named(client, "/api/scene-types", scene_type)["id"],
             }
-            body |= _assets(client, workflow=workflow, lora=lora, model=model)
-            body |= _otherwise(tier=tier, seed=seed, prompt=prompt, cfg=cfg)
+            body |= _assets(client, workflow=workflow, lora=lora, model=model) | otherwise
             _rendered(client, client.post("/api/test-shots", body), wait=wait)
 
     @app.command(help="Make a shot the first segment of a scene.")
@@ -106,7 +104,7 @@ def _add_batches(app: typer.Typer) -> None:
         wait: Wait = False,
         json: Json = False,
     ) -> None:
-        body = json_module.loads(file.read_text(encoding="utf-8"))
+        body = json_file(file)
         with Target.from_environment().client() as client:
             plan = client.post("/api/test-shots/batch", body | ({"only_plan": True} if plan_only else {}))
             if json:
@@ -175,7 +173,7 @@ def _add_reading(app: typer.Typer) -> None:
 def _print_plan(plan: dict[str, Any]) -> None:
     unknown = f", {plan['unknown_cells']} of unknown length" if plan["unknown_cells"] else ""
     print(f"{len(plan['cells'])} shots, {plan['render_minutes']} render minutes{unknown}")
-    if plan["finish_at"]:
+    if plan["cells"] and plan["finish_at"]:
         print(f"ready at about {plan['finish_at']}")
     for one in plan["skipped"]:
         print(f"skipped: character {one['character_id']}, {one['configuration']}: {one['reason']}")
@@ -186,11 +184,14 @@ def _print_plan(plan: dict[str, Any]) -> None:
 def _assets(client: Client, **names: str | None) -> dict[str, Any]:
     """`workflow`, `lora` and `model` by their names, as the API wants their numbers."""
     given = {kind: name for kind, name in names.items() if name is not None}
-    return {f"{kind}_id": asset_named(client, f"{kind}:{name}")["id"] for kind, name in given.items()}
+    return {f"{kind}_id": asset_id(client, kind, name) for kind, name in given.items()}
 
 
-def _otherwise(*, tier: Tier | None, seed: int | None, prompt: str | None, cfg: float | None) -> dict[str, Any]:
-    body: dict[str, Any] = {"parameters": {k: v for k, v in (("prompt", prompt), ("cfg", cfg)) if v is not None}}
+def _otherwise(
+    parameters: str, *, tier: Tier | None, seed: int | None, prompt: str | None, cfg: float | None
+) -> dict[str, Any]:
+    named = {name: value for name, value in (("prompt", prompt), ("cfg", cfg)) if value is not None}
+    body: dict[str, Any] = {"parameters": json_object(parameters, "--parameters") | named}
     body |= {} if tier is None else {"tier": tier.value}
     return body | ({} if seed is None else {"seed": seed})
 

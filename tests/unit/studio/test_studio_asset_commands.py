@@ -104,3 +104,18 @@ def test_checking_again_asks_for_the_active_version(
     assert printed(monkeypatch, capsys, Edge([]), "check", "portrait") == [
         "no render server is known yet, so none was compared"
     ]
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"\xff\xfe"])
+def test_a_file_that_is_no_graph_leaves_no_asset_behind(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], publish: list[str], content: bytes
+) -> None:
+    def nobody(_: Target) -> Client:
+        raise AssertionError("something was asked for")
+
+    monkeypatch.setattr(Target, "client", nobody)
+    Path(publish[publish.index("--file") + 1]).write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["asset", *publish])
+    assert ended.value.code == 2
+    assert "JSON" in capsys.readouterr().err

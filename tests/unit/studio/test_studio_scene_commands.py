@@ -14,7 +14,18 @@ from services.studio.cli.connection import Target
 from services.studio.cli.progress import ALMOST, left_text, running_part
 
 SCENE = {"id": 7, "name": "dawn"}
-ASSETS = {"items": [{"id": 4, "kind": "workflow", "name": "walk"}], "next_cursor": None}
+ASSETS: dict[str, Any] = {
+    "items": [{"id": 4, "kind": "workflow", "name": "walk", "version_count": 1}],
+    "next_cursor": None,
+}
+SEGMENT = {
+    "id": 12, "position": 2, "version": 3, "state": "generated", "gate_verdict": "warn", "quality_score": 0.5,
+    "review": "approved", "is_stale": True, "is_locked": True,
+}  # fmt: skip
+SHOWN = {
+    "id": 7, "name": "dawn", "state": "rendering", "state_reason": "", "is_paused": False, "segments": [SEGMENT],
+    "hold": {"segment_id": 12, "position": 2, "state": "paused", "reason": "sharpness 0.03 is below 0.08"},
+}  # fmt: skip
 DRIFT = {
     "metrics": [
         {
@@ -38,7 +49,8 @@ ANSWERS: dict[tuple[str, str], Any] = {
     ("GET", "/api/assets"): ASSETS,
     ("POST", "/api/scenes"): SCENE,
     ("GET", "/api/scenes/7/drift"): DRIFT,
-    ("GET", "/api/scenes/7"): {"hold": {"segment_id": 12}},
+    ("GET", "/api/scenes/7"): SHOWN,
+    ("DELETE", "/api/scenes/7"): None,
 }
 
 
@@ -83,6 +95,57 @@ def test_a_scene_waits_for_scores_only_where_it_is_asked_to(asked: list[httpx.Re
     assert "score_gate" not in json.loads(asked[-1].content)
     run(*CREATE, "--wait-for", "warn", "--retries", "3")
     assert json.loads(asked[-1].content)["score_gate"] == {"wait_for": "warn", "retries": 3}
+
+
+def test_all_that_the_api_takes_for_a_scene_can_be_given(asked: list[httpx.Request]) -> None:
+    run(*CREATE, "--segments", "5", "--parameters", '{"cfg": 3}', "--tier", "draft", "--priority", "9", "--paused")
+    assert json.loads(asked[-1].content) == {
+        "name": "dawn", "character_id": 2, "scene_type_id": 3, "workflow_id": 4, "segment_count": 5,
+        "parameters": {"cfg": 3}, "tier": "draft", "priority": 9, "paused": True,
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (("--retries", "2"), "--retries needs --wait-for"),
+        (("--parameters", "{"), "--parameters is not JSON"),
+        (("--parameters", "[1]"), "--parameters must be a JSON object"),
+    ],
+)
+def test_wrong_usage_is_said_before_anything_is_asked_for(
+    asked: list[httpx.Request], capsys: pytest.CaptureFixture[str], wrong: tuple[str, ...], said: str
+) -> None:
+    run(*CREATE, *wrong, code=2)
+    assert said in capsys.readouterr().err and not asked
+
+
+def test_an_asset_without_a_version_is_named(
+    asked: list[httpx.Request], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bare = {"items": [ASSETS["items"][0] | {"version_count": 0}], "next_cursor": None}
+    monkeypatch.setitem(ANSWERS, ("GET", "/api/assets"), bare)
+    run(*CREATE, code=2)
+    assert "workflow 'walk' has no version yet" in capsys.readouterr().err
+
+
+def test_a_scene_is_shown_with_what_it_waits_for_and_what_is_stale(
+    asked: list[httpx.Request], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("show", "7")
+    told = capsys.readouterr().out.splitlines()
+    assert told[:2] == ["scene 7 dawn: rendering", "held at segment 2, paused: sharpness 0.03 is below 0.08"]
+    assert told[3].split() == ["12", "2", "3", "generated", "warn", "0.500", "approved", "stale,", "locked"]
+    run("show", "7", "--json")
+    assert json.loads(capsys.readouterr().out) == SHOWN
+
+
+def test_a_scene_is_deleted_only_after_a_yes(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
+    run("delete", "7", code=1)
+    assert [one.method for one in asked] == ["GET"]
+    run("delete", "7", "--yes")
+    assert [one.method for one in asked[1:]] == ["GET", "DELETE"]
 
 
 def test_drift_is_told_by_segment_with_where_it_leads(

@@ -85,6 +85,11 @@ def test_a_regeneration_says_what_it_touches_and_sends_only_what_changes(
     assert "segment 9 is there; 3 segments became stale" in said
 
 
+def test_any_parameter_can_be_changed(asked: list[httpx.Request]) -> None:
+    run("regenerate", "5", "--parameters", '{"steps": 30}', "--cfg", "4", "--yes")
+    assert json.loads(asked[-1].content)["parameters"] == {"steps": 30, "cfg": 4}
+
+
 def test_without_a_yes_nothing_is_rendered(asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", io.StringIO("n\n"))
     with pytest.raises(SystemExit) as ended:
@@ -101,8 +106,10 @@ def test_what_is_not_waited_for_is_named(asked: list[httpx.Request], capsys: pyt
 def test_a_version_that_did_not_become_current_is_exit_code_1_and_says_why(
     asked: list[httpx.Request], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    kept = {"state": "generated", "is_current": False, "failure": None, "activation": {"reason": "it was locked"}}
+    kept = {"state": "generated", "is_current": False, "failure": None, "activation": None}
     monkeypatch.setitem(ANSWERS, ("GET", "/api/segments/9"), kept)
+    ended_so = ENDED | {"outcome": "generated", "reason": "it was locked"}
+    monkeypatch.setitem(ANSWERS, ("GET", "/api/segments/9/progress"), ended_so)
     with pytest.raises(SystemExit) as ended:
         main(["segment", "regenerate", "5", "--wait", "--yes"])
     assert ended.value.code == 1 and "not current it was locked" in capsys.readouterr().out

@@ -34,6 +34,10 @@ ENTRY = {
     "estimated_seconds": 12.5,
     "lacks": [{"server": "gpu-1:8188", "lacks": ["node class WanVideo"]}],
 }
+SERVER = {
+    "name": "gpu-1:8188", "state": "stuck", "jobs": 1, "queue_length": 4, "engine": "ComfyUI 0.8.0",
+    "problem": "restart ComfyUI there",
+}  # fmt: skip
 ENDED = {
     "state": "ended", "done": 1, "total": 1, "reason": "", "running_since": None, "estimated_seconds": None,
     "finish_at": None,
@@ -56,7 +60,7 @@ ANSWERS: dict[str, Any] = {
     "/api/test-shots/gallery": {"items": [SHOT, SHOT, SHOT], "next_cursor": "more"},
     "/api/characters/2": {"id": 2},
     "/api/scene-types/3": {"id": 3},
-    "/api/assets": {"items": [{"id": 4, "kind": "workflow", "name": "walk"}], "next_cursor": None},
+    "/api/assets": {"items": [{"id": 4, "kind": "workflow", "name": "walk", "version_count": 1}], "next_cursor": None},
     "/api/scenes/31/progress": ENDED | {"outcome": "completed"},
     "/api/test-shots/batches/4/progress": ENDED
     | {"outcome": "completed", "reason": "1 completed, 0 failed, 0 cancelled"},
@@ -66,7 +70,10 @@ ANSWERS: dict[str, Any] = {
     "/api/queue": {"is_paused": True, "paused_by": "ada", "paused_at": "now", "waiting_total": 1, "entries": [ENTRY]},
     "/api/usage": USAGE,
     "/api/projects/3": {"id": 3},
-    "/api/scenes/7/resume": {},
+    "/api/scenes/7/resume": {"state": "rendering"},
+    "/api/scenes/8/resume": {"state": "completed"},
+    "/api/render-servers": {"items": [SERVER], "next_cursor": None, "name": "gpu-2:8188"},
+    "/api/render-servers/drain": {"name": "gpu-2:8188"},
     "/api/scenes/7/move": {},
 }
 
@@ -142,6 +149,40 @@ def test_the_queue_is_shown_paused_and_moved(
     ]
 
 
+def test_resuming_what_is_complete_says_so(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("queue", "resume", "--scene", "8")
+    assert capsys.readouterr().out == "scene 8 is completed\n"
+
+
+def test_render_servers_are_listed_added_and_drained(
+    asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
+) -> None:
+    run("queue", "servers")
+    assert "stuck" in (printed := capsys.readouterr().out) and "restart ComfyUI there" in printed
+    run("queue", "add-server", "http://gpu-2:8188")
+    run("queue", "drain", "gpu-2:8188")
+    run("queue", "drain", "gpu-2:8188", "--end")
+    assert [body for _, _, body in asked[1:]] == [
+        {"url": "http://gpu-2:8188"},
+        {"name": "gpu-2:8188", "drain": True},
+        {"name": "gpu-2:8188", "drain": False},
+    ]
+
+
+@pytest.mark.parametrize("content", [b"[]", b"{", b"\xff\xfe", b""])
+def test_a_batch_file_that_is_no_json_object_is_refused_in_words(
+    asked: list[tuple[str, str, Any]], tmp_path: Path, capsys: pytest.CaptureFixture[str], content: bytes
+) -> None:
+    file = tmp_path / "batch.json"
+    file.write_bytes(content)
+    with pytest.raises(SystemExit) as ended:
+        main(["test-shot", "batch", str(file)])
+    assert ended.value.code == 2 and not asked
+    assert "JSON" in capsys.readouterr().err
+
+
 def test_usage_is_told_by_day_and_project_with_what_was_saved(
     asked: list[tuple[str, str, Any]], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -155,6 +196,8 @@ def test_usage_is_told_by_day_and_project_with_what_was_saved(
 
 
 def test_a_shot_is_made_with_other_assets_and_before_there_is_a_scene(asked: list[tuple[str, str, Any]]) -> None:
+    run("test-shot", "make", "7", "--parameters", '{"steps": 9}', "--cfg", "2")
+    assert asked[-1][2] == {"parameters": {"steps": 9, "cfg": 2}}
     run("test-shot", "make", "7", "--workflow", "walk", "--tier", "draft", "--seed", "5")
     assert asked[-1][2] == {"workflow_id": 4, "parameters": {}, "tier": "draft", "seed": 5}
     run("test-shot", "new", "--character", "2", "--scene-type", "3", "--workflow", "walk", "--prompt", "rain")
