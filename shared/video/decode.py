@@ -7,6 +7,7 @@ may not.
 
 import hashlib
 import io
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -21,6 +22,8 @@ from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 from PIL import Image
+
+from shared.video.matroska import missing_bytes
 
 Rgb = NDArray[np.uint8]
 
@@ -48,7 +51,8 @@ DEFAULT_LIMITS = VideoLimits()
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class VideoInfo:
-    """Facts of the video stream. From `probe`, `frames` is the number of packets; from `examine`, of decoded frames."""
+    """Facts of the video stream. From `probe`, `frames` is the number of packets that are shown; from `examine`, of
+    decoded frames."""
 
     width: int
     height: int
@@ -79,9 +83,8 @@ class ExaminedVideo:
 def probe(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> VideoInfo:
     """Read the headers and count packets, without decoding: quick, and blind to damage inside the frames."""
     with _opened(path, limits) as (container, stream):
-        frames = sum(1 for packet in container.demux(stream) if packet.size)
-        if frames == 0:
-            raise VideoError("the video stream has no frames")
+        frames = sum(1 for packet in container.demux(stream) if packet.size and not packet.is_discard)
+        _check_count(frames, stream)
         return _info(stream, frames)
 
 
@@ -155,24 +158,32 @@ def png_bytes(rgb: Rgb) -> bytes:
 @contextmanager
 def _opened(path: Path, limits: VideoLimits) -> Iterator[tuple[InputContainer, VideoStream]]:
     try:
-        _check_size(path, limits)
+        _check_file(path, limits)
         options = {"format_whitelist": READABLE_FORMATS, "protocol_whitelist": "file"}
         with av.open(str(path), mode="r", options=options, metadata_errors="replace") as container:
             yield container, _video_stream(container, limits)
+    except PermissionError as error:
+        raise VideoError("the file cannot be read: permission denied") from error
     except FFmpegError as error:
         raise VideoError(f"not a readable MP4, MOV, MKV or WebM clip ({_reason(error)})") from error
     except OSError as error:
         raise VideoError(f"the file cannot be read: {error.strerror or type(error).__name__}") from error
 
 
-def _check_size(path: Path, limits: VideoLimits) -> None:
-    if not path.is_file():
-        raise VideoError("the file does not exist")
-    size = path.stat().st_size
-    if size == 0:
+def _check_file(path: Path, limits: VideoLimits) -> None:
+    """Raises OSError as well. A pipe or a device is not opened: it might never answer."""
+    try:
+        found = path.stat()
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise VideoError("the file does not exist") from error
+    if not stat.S_ISREG(found.st_mode):
+        raise VideoError("it is no file")
+    if found.st_size == 0:
         raise VideoError("the file is empty (0 bytes)")
-    if size > limits.max_bytes:
-        raise VideoError(f"the file has {size} bytes; at most {limits.max_bytes} are accepted")
+    if found.st_size > limits.max_bytes:
+        raise VideoError(f"the file has {found.st_size} bytes; at most {limits.max_bytes} are accepted")
+    if (missing := missing_bytes(path)) > 0:
+        raise VideoError(f"the clip is cut off: {missing} of its {found.st_size + missing} bytes are missing")
 
 
 def _video_stream(container: InputContainer, limits: VideoLimits) -> VideoStream:
@@ -198,7 +209,7 @@ def _video_stream(container: InputContainer, limits: VideoLimits) -> VideoStream
 def _decoded(container: InputContainer, stream: VideoStream, limits: VideoLimits) -> Iterator[VideoFrame]:
     size = (stream.codec_context.width, stream.codec_context.height)
     count = 0
-    for frame in container.decode(stream):
+    for frame in _frames(container, stream):
         if frame.is_corrupt:
             raise VideoError(f"frame {count} is damaged")
         if (frame.width, frame.height) != size:
@@ -209,10 +220,35 @@ def _decoded(container: InputContainer, stream: VideoStream, limits: VideoLimits
             raise VideoError(f"the clip has more than {limits.max_frames} frames")
         yield frame
         count += 1
+    _check_count(count, stream)
+
+
+def _check_count(count: int, stream: VideoStream) -> None:
     if count == 0:
         raise VideoError("the video stream has no frames")
-    if count < stream.frames:
-        raise VideoError(f"the clip is cut off: it says {stream.frames} frames and has {count}")
+    announced = _announced(stream)
+    if count < announced:
+        raise VideoError(f"the clip is cut off: it says {announced} frames and has {count}")
+
+
+def _frames(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    """What FFmpeg stumbles over inside a clip is said to be there: the file as such was readable."""
+    count = 0
+    try:
+        for frame in container.decode(stream):
+            yield frame
+            count += 1
+    except FFmpegError as error:
+        raise VideoError(f"the clip is damaged or cut off after {count} frames ({_reason(error)})") from error
+
+
+def _announced(stream: VideoStream) -> int:
+    """How many frames the header promises to show; 0 where it promises nothing.
+
+    A clip that was trimmed without encoding it again holds more: its edit list leaves frames out, which the index of
+    an MP4 or MOV marks or does not list at all.
+    """
+    return min(stream.frames, sum(not entry.is_discard for entry in stream.index_entries))
 
 
 def _info(stream: VideoStream, frames: int) -> VideoInfo:

@@ -1,9 +1,10 @@
 """A folder of PNG pictures as a clip: in the order of their names, with digits read as numbers.
 
 A folder says neither a frame rate nor a sound. Pictures count with 8 bits per channel, whatever the file has;
-transparency is dropped.
+transparency is dropped. Hidden files are passed over: other systems leave some beside the pictures (`._1.png`).
 """
 
+import os
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -15,12 +16,18 @@ from shared.video.decode import DEFAULT_LIMITS, Frame, Rgb, VideoError, VideoInf
 
 
 def is_sequence(path: Path) -> bool:
-    return path.is_dir()
+    """False for what cannot be looked at: it is refused where it is read."""
+    return os.path.isdir(path)
 
 
 def picture_files(folder: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> list[Path]:
     """The pictures in order. Raises VideoError if there are none, or too many."""
-    files = sorted(folder.glob("*.png"), key=_natural)
+    try:
+        names = os.listdir(folder)
+    except OSError as error:
+        raise VideoError(f"the folder cannot be read: {error.strerror}") from error
+    pictures = (folder / name for name in names if name.lower().endswith(".png") and not name.startswith("."))
+    files = sorted(pictures, key=_natural)
     if not files:
         raise VideoError("the folder has no PNG pictures")
     if len(files) > limits.max_frames:

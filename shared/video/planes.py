@@ -5,14 +5,14 @@ A clip is a file, or a folder of PNG pictures in the order of their names. Every
 
 import re
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 from av.video.frame import VideoFrame
 from av.video.plane import VideoPlane
-from av.video.reformatter import ColorRange, Colorspace
+from av.video.reformatter import ColorRange
 from numpy.typing import NDArray
 
 from shared.video.decode import DEFAULT_LIMITS, Rgb, VideoLimits, _decoded, _opened
@@ -20,7 +20,8 @@ from shared.video.pictures import is_sequence, iter_pictures
 
 Samples = NDArray[np.uint8] | NDArray[np.uint16]
 
-PLANAR = re.compile(r"yuvj?4(44|40|22|20|11|10)p((9|10|12|14|16)le)?|gray((9|10|12|14|16)le)?")
+PLANAR = re.compile(r"yuv[aj]?4(44|40|22|20|11|10)p((9|10|12|14|16)le)?|gray((9|10|12|14|16)le)?")
+"""With alpha too: it is a fourth plane, and left alone."""
 LITTLE_ENDIAN_BITS = re.compile(r"(9|10|12|14|16)le$")
 
 SCALER_THREADS = 1
@@ -70,7 +71,8 @@ class StoredFrame:
 def iter_stored(path: Path, *, limits: VideoLimits = DEFAULT_LIMITS) -> Iterator[StoredFrame]:
     """Every frame, one at a time. Raises VideoError when what is wrong is reached.
 
-    RGB and packed formats are first converted to planes: RGB to BT.601 at full range, with as many bits.
+    RGB and packed formats are first converted to planes: RGB to BT.601 at full range, with as many bits. Alpha is left
+    out.
     """
     if is_sequence(path):
         for picture in iter_pictures(path, limits=limits):
@@ -102,9 +104,15 @@ def _quarter_turns(frame: VideoFrame) -> int:
 
 def _planes(index: int, frame: VideoFrame) -> Planes:
     quarter_turns = _quarter_turns(frame)
-    stored = _planar(frame)
-    bits = _bits(stored)
-    planes = [_turned(_samples(plane, bits), quarter_turns) for plane in stored.planes[:3]]
+    if frame.format.is_rgb:
+        bits, samples = _of_rgb(frame)
+        limited, weights = False, BT601
+    else:
+        stored = _planar(frame)
+        bits = _bits(stored)
+        samples = [_samples(plane, bits) for plane in stored.planes[:3]]
+        limited, weights = _is_limited(frame, stored), WEIGHTS.get(int(frame.colorspace), BT601)
+    planes = [_turned(each, quarter_turns) for each in samples]
     grey = len(planes) < 3
     return Planes(
         index=index,
@@ -112,24 +120,51 @@ def _planes(index: int, frame: VideoFrame) -> Planes:
         u=None if grey else planes[1],
         v=None if grey else planes[2],
         bits=bits,
-        limited=_is_limited(frame, stored),
-        weights=BT601 if frame.format.is_rgb else WEIGHTS.get(int(frame.colorspace), BT601),
+        limited=limited,
+        weights=weights,
     )
 
 
 def _planar(frame: VideoFrame) -> VideoFrame:
     if PLANAR.fullmatch(frame.format.name):
         return frame
+    return frame.reformat(format=f"yuv444p{_depth(frame)[1]}", threads=SCALER_THREADS)
+
+
+def _depth(frame: VideoFrame) -> tuple[int, str]:
+    """The number of bits in which this frame's samples find room, and what names of formats with as many end in."""
     bits = max(component.bits for component in frame.format.components)
-    wide = next((f"{each}le" for each in (10, 12, 14, 16) if bits <= each), "16le") if bits > 8 else ""
-    if frame.format.is_rgb:
-        return frame.reformat(
-            format=f"yuv444p{wide}",
-            dst_colorspace=Colorspace.ITU601,
-            dst_color_range=ColorRange.JPEG,
-            threads=SCALER_THREADS,
-        )
-    return frame.reformat(format=f"yuv444p{wide}", threads=SCALER_THREADS)
+    if bits <= 8:
+        return 8, ""
+    wide = next((each for each in (10, 12, 14) if bits <= each), 16)
+    return wide, f"{wide}le"
+
+
+def _of_rgb(frame: VideoFrame) -> tuple[int, list[Samples]]:
+    """Y', Cb and Cr of ITU-R BT.601-7, 2.5.1 and 2.5.2, at full range, rounded.
+
+    Not by swscale: to 10 bits at full range it gives luma that is one and a half levels too high (of 1023, FFmpeg 8).
+    """
+    bits, name = _depth(frame)
+    red, green, blue = (each.astype(np.float32) for each in _rgb_samples(frame, name))
+    luma = BT601[0] * red + (1 - sum(BT601)) * green + BT601[1] * blue
+    middle = np.float32(1 << (bits - 1))
+    chroma = (
+        (each - luma) / np.float32(2 * (1 - share)) + middle for each, share in ((blue, BT601[1]), (red, BT601[0]))
+    )
+    kind = np.uint8 if bits == 8 else np.uint16
+    top = (1 << bits) - 1
+    return bits, [np.clip(np.floor(each + np.float32(0.5)), 0, top).astype(kind) for each in (luma, *chroma)]
+
+
+def _rgb_samples(frame: VideoFrame, name: str) -> Sequence[Samples]:
+    if not name:
+        rgb = np.asarray(frame.to_ndarray(format="rgb24"), dtype=np.uint8)
+        return rgb[..., 0], rgb[..., 1], rgb[..., 2]
+    planar = f"gbrp{name}"
+    stored = frame if frame.format.name == planar else frame.reformat(format=planar, threads=SCALER_THREADS)
+    green, blue, red = (_samples(plane, bits=16) for plane in stored.planes)
+    return red, green, blue
 
 
 def _bits(frame: VideoFrame) -> int:
@@ -138,9 +173,9 @@ def _bits(frame: VideoFrame) -> int:
 
 
 def _is_limited(frame: VideoFrame, stored: VideoFrame) -> bool:
-    """FFmpeg's reading where the stream says nothing: YUV is limited; grey, RGB and the `yuvj` formats are full."""
+    """FFmpeg's reading where the stream says nothing: YUV is limited; grey and the `yuvj` formats are full."""
     name = stored.format.name
-    if frame.format.is_rgb or name.startswith("yuvj"):
+    if name.startswith("yuvj"):
         return False
     if frame.color_range in (ColorRange.MPEG, ColorRange.JPEG):
         return bool(frame.color_range == ColorRange.MPEG)

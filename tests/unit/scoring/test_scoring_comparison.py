@@ -85,6 +85,32 @@ def test_odd_sizes_in_every_layout_equal_themselves(tmp_path: Path, pix_fmt: str
     assert found.tracks["mse"].mean == found.tracks["mae"].mean == 0.0
 
 
+def test_a_clip_with_alpha_is_compared_by_its_own_planes(tmp_path: Path) -> None:
+    """Not by planes that were scaled to another chroma subsampling to be rid of the alpha."""
+    with_alpha = lossless(tmp_path / "alpha.mkv", frames(3), "yuva420p")
+    without = lossless(tmp_path / "plain.mkv", frames(3), "yuv420p")
+    found = compare(with_alpha, without)
+    assert [found.tracks[name].mean for name in ("mse", "psnr_u", "psnr_v")] == [0.0, np.inf, np.inf]
+    assert next(iter_planes(with_alpha)).limited
+
+
+@pytest.mark.parametrize("bits", [8, 10])
+def test_luma_and_chroma_of_rgb_are_those_of_the_recommendation(tmp_path: Path, bits: int) -> None:
+    """ITU-R BT.601-7, 2.5.1 and 2.5.2, in doubles, for colours of every kind."""
+    rgb = np.random.default_rng(1).integers(0, 256, (48, 64, 3)).astype(np.uint8)
+    planes = next(iter_planes(lossless(tmp_path / "clip.mkv", [rgb], "gbrp10le" if bits == 10 else "bgr0")))
+    assert planes.bits == bits and not planes.limited
+    with av.open(str(tmp_path / "clip.mkv")) as container:
+        stored = next(container.decode(video=0)).to_ndarray(format="gbrp10le" if bits == 10 else "rgb24")
+    red, green, blue = (stored[..., channel].astype(float) for channel in range(3))
+    luma = 0.299 * red + 0.587 * green + 0.114 * blue
+    middle = 1 << (bits - 1)
+    wanted = (luma, (blue - luma) / 1.772 + middle, (red - luma) / 1.402 + middle)
+    for plane, exact in zip((planes.y, planes.u, planes.v), wanted, strict=True):
+        assert plane is not None
+        assert np.abs(plane - np.clip(exact, 0, (1 << bits) - 1)).max() < 0.5001
+
+
 def test_a_folder_of_pictures_is_a_clip_in_the_order_of_its_numbers(tmp_path: Path) -> None:
     pictures = frames(12)
     folder = tmp_path / "pictures"

@@ -63,3 +63,22 @@ def test_one_size_one_rate_and_limits(tmp_path: Path) -> None:
         probe_pictures(tmp_path, fps=12, limits=VideoLimits(max_pixels=300))
     with pytest.raises(VideoError, match="at most 1 are accepted"):
         picture_files(tmp_path, limits=VideoLimits(max_frames=1))
+
+
+def test_names_in_capitals_count_and_hidden_files_do_not(tmp_path: Path) -> None:
+    written(tmp_path, "A1.png", np.zeros((16, 16), np.uint8)).rename(tmp_path / "A1.PNG")
+    (tmp_path / "._A1.png").write_bytes(b"\0\5\x16\7")
+    assert [file.name for file in picture_files(tmp_path)] == ["A1.PNG"]
+
+
+def test_a_folder_that_cannot_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refused(folder: Path) -> list[str]:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr("shared.video.pictures.os.listdir", refused)
+    with pytest.raises(VideoError, match="the folder cannot be read: Permission denied"):
+        picture_files(tmp_path)
+
+
+def test_a_path_that_cannot_be_looked_at_is_no_folder(tmp_path: Path) -> None:
+    assert not is_sequence(tmp_path / ("x" * 300))

@@ -210,7 +210,71 @@ def test_empty_and_missing_files_say_so(tmp_path: Path) -> None:
     with pytest.raises(VideoError, match="does not exist"):
         probe(tmp_path / "nothing.mp4")
     with pytest.raises(VideoError, match="does not exist"):
+        probe(spoiled(tmp_path, b"a file") / "inside.mp4")
+    with pytest.raises(VideoError, match="it is no file"):
         probe(tmp_path)
+
+
+def test_a_pipe_is_refused_instead_of_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.mp4")
+    with pytest.raises(VideoError, match="it is no file"):
+        probe(tmp_path / "pipe.mp4")
+
+
+def test_a_name_that_no_file_system_takes_is_one_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(VideoError, match="the file cannot be read: File name too long"):
+        probe(tmp_path / ("x" * 300))
+
+
+def trimmed(source: Path, target: Path, *, frames: int) -> Path:
+    """Without the first frames, which stay in the file: what players and editors do without encoding again."""
+    options = {"avoid_negative_ts": "disabled", "movflags": "+faststart"}
+    with av.open(str(source)) as whole, av.open(str(target), "w", options=options) as part:
+        old = whole.streams.video[0]
+        new = part.add_stream_from_template(old)
+        rate, time_base = old.average_rate, old.time_base
+        assert rate is not None and time_base is not None
+        skipped = int(frames / rate / time_base)
+        for packet in whole.demux(old):
+            if packet.dts is not None and packet.pts is not None:
+                packet.pts, packet.dts = packet.pts - skipped, packet.dts - skipped
+                packet.stream = new
+                part.mux(packet)
+    return target
+
+
+def test_frames_that_an_edit_list_leaves_out_are_neither_counted_nor_missed(good: Path, tmp_path: Path) -> None:
+    whole = [frame.rgb for frame in iter_frames(good)]
+    path = trimmed(good, tmp_path / "trimmed.mp4", frames=5)
+    with av.open(str(path)) as container:
+        assert container.streams.video[0].frames == len(whole), "nothing was taken out of the file"
+    assert probe(path).frames == examine(path).info.frames == len(whole) - 5
+    assert all(np.array_equal(frame.rgb, whole[frame.index + 5]) for frame in iter_frames(path))
+
+
+def test_a_trimmed_clip_that_is_cut_off_is_refused_as_any_other(good: Path, tmp_path: Path) -> None:
+    path = trimmed(good, tmp_path / "trimmed.mp4", frames=5)
+    with av.open(str(path)) as container:
+        ends = sorted(packet.pos for packet in container.demux(video=0) if packet.size)
+    with pytest.raises(VideoError, match="cut off: it says 43 frames and has 38"):
+        examine(spoiled(tmp_path, path.read_bytes()[: ends[-5]]))
+
+
+@pytest.mark.parametrize("name", ["cut.mkv", "cut.webm"])
+def test_a_matroska_file_that_is_cut_off_is_refused_at_every_length(name: str, tmp_path: Path) -> None:
+    whole = tmp_path / f"whole{Path(name).suffix}"
+    with av.open(str(whole), "w") as container:
+        stream = container.add_stream("libvpx-vp9" if whole.suffix == ".webm" else "ffv1", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        for picture in camera(photograph("coffee"), frames=12, size=(64, 48)):
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")))
+        container.mux(stream.encode(None))
+    data = whole.read_bytes()
+    assert probe(whole).frames == 12
+    for share in (0.05, 0.3, 0.6, 0.9, 0.999):
+        (tmp_path / name).write_bytes(data[: int(len(data) * share)])
+        with pytest.raises(VideoError, match="cut off: "):
+            probe(tmp_path / name)
 
 
 def test_sound_alone_is_no_clip(tmp_path: Path) -> None:
