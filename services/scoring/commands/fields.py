@@ -34,7 +34,7 @@ FIELDS: Mapping[str, str] = {
     "value": "the metric's value, in its unit; null with a reason in not_measurable",
     "unit": "of the value",
     "direction": "higher, lower (is better) or two_sided",
-    "worst_frame": "where the metric is worst, counted from 0",
+    "worst_frame": "where the metric is worst, counted from 0; null where no frame shows any of it",
     "worst_value": "the value there",
     "worst_region": "x, y, width, height in pixels of the clip: where in that frame it is worst",
     "details": "further numbers of the same metric",

@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from dataclasses import fields as fields_of
@@ -91,6 +92,9 @@ def drifted(
     measured has a reason instead of values. Raises BadInput for fewer than two clips, or if the first is none."""
     if len(clips) < 2:
         raise BadInput("drift needs a first clip and at least one more, in their order")
+    for clip in clips:
+        if not os.path.exists(clip):
+            raise BadInput(f"{clip.name}: the clip does not exist")
     for image in identity:
         _image(image)
     method = Method(
@@ -210,14 +214,16 @@ def compared(
 
 def _track(found: Comparison, name: str, series: bool) -> dict[str, Any]:
     track = found.tracks[name]
+    worst = track.values[track.worst_frame]
+    flawless = worst == (1.0 if name.startswith("ssim") else math.inf if name.startswith("psnr") else 0.0)
     described: dict[str, Any] = {
         "unit": {"ssim": "SSIM", "psnr": "dB", "mse": "levels squared", "mae": "levels"}[name.split("_")[0]],
         "direction": "higher" if HIGHER_IS_BETTER[name] else "lower",
         "mean": _finite(track.mean),
         "p5": _finite(track.p5),
-        "worst_frame": track.worst_frame,
-        "worst_value": _finite(track.values[track.worst_frame]),
-        "worst_region": track.region,
+        "worst_frame": None if flawless else track.worst_frame,
+        "worst_value": _finite(worst),
+        "worst_region": None if flawless else track.region,
     }
     if name in found.squared_errors:
         described["pooled"] = _finite(found.pooled_psnr(name))
@@ -249,6 +255,8 @@ def alike(first: Path, second: Path, *, backend: IdentityBackend) -> dict[str, A
 
 
 def _image(path: Path) -> Any:
+    if not os.path.exists(path):
+        raise BadInput(f"{path.name}: the picture does not exist")
     try:
         return load_image(path)
     except ValueError as error:
@@ -263,12 +271,18 @@ def gates_of(path: Path | None, *, identity_backend: str) -> Mapping[str, Gate]:
     try:
         if path.stat().st_size > MOST_GATES_BYTES:
             raise BadInput(f"{path.name} is too large for a file of gates")
-        told = json.loads(path.read_text(encoding="utf-8"))
+        told = json.loads(path.read_text(encoding="utf-8-sig"))
+        if not isinstance(told, dict):
+            raise GateError('it should look like {"sharpness": {"fail_below": 0.1}}')
         given = [_gate(metric, limits, known) for metric, limits in told.items()]
         return resolve_gates(project=given, identity_backend=identity_backend)
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read: {error.strerror}") from error
-    except (ValueError, AttributeError, GateError) as error:
+    except UnicodeDecodeError as error:
+        raise BadInput(f"{path.name} is not a file of gates: it is no text in UTF-8") from error
+    except RecursionError as error:
+        raise BadInput(f"{path.name} is not a file of gates: it is nested too deeply") from error
+    except (ValueError, OverflowError) as error:
         raise BadInput(f"{path.name} is not a file of gates: {error}") from error
 
 
@@ -278,4 +292,5 @@ def _gate(metric: str, limits: Any, known: set[str]) -> Gate:
     for name, limit in limits.items():
         if limit is not None and (isinstance(limit, bool) or not isinstance(limit, int | float)):
             raise GateError(f"{metric}: {name} must be a number")
-    return Gate(metric=metric, **limits)
+    given: dict[str, Any] = {name: None if limit is None else float(limit) for name, limit in limits.items()}
+    return Gate(metric=metric, **given)

@@ -4,6 +4,7 @@ The weakest link decides. A gate that failed is never bought back by others that
 measured is said to be so rather than passed.
 """
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -40,9 +41,17 @@ class Gate:
     def __post_init__(self) -> None:
         if self.metric not in METRICS:
             raise GateError(f"there is no metric '{self.metric}'; known are {', '.join(sorted(METRICS))}")
+        self._check_finite()
         self._check_sides(METRICS[self.metric].direction)
         self._check_order()
         self._check_backend()
+
+    def _check_finite(self) -> None:
+        """Nothing is ever below or above "not a number": such a limit would pass everything."""
+        for name in ("warn_below", "fail_below", "warn_above", "fail_above"):
+            limit = getattr(self, name)
+            if limit is not None and not math.isfinite(limit):
+                raise GateError(f"{self.metric}: {name} must be a finite number")
 
     def _check_sides(self, direction: Direction) -> None:
         if direction is Direction.HIGHER and (self.warn_above is not None or self.fail_above is not None):
@@ -264,6 +273,8 @@ def _crossed(gate: Gate, reading: Reading, verdict: Verdict, limit: float, side:
     message = f"{gate.metric} {reading.value:.4g} is {side} {limit:.4g}"
     if reading.worst_frame is not None:
         message += f", worst at frame {reading.worst_frame}"
+        if reading.worst_region is not None:
+            message += " in x {}, y {}, {} x {} pixels".format(*reading.worst_region)
     if reading.note:
         message += f" ({reading.note})"
     return GateOutcome(metric=gate.metric, verdict=verdict, value=reading.value, limit=limit, message=message)

@@ -1,6 +1,7 @@
 """One clip against another, frame by frame, on the planes as they are stored."""
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from functools import cache, partial
@@ -16,7 +17,7 @@ from services.scoring.kernels.luma import Map, Plane, Region, extreme_cell
 from services.scoring.kernels.ssim import ssim_cells
 from services.scoring.kernels.ssim_rows import GAUSSIAN_TAPS
 from services.scoring.workers.process import settle
-from shared.video.decode import probe
+from shared.video.decode import VideoError, probe
 from shared.video.pictures import is_sequence, picture_files
 from shared.video.planes import Planes, iter_planes
 
@@ -108,13 +109,13 @@ def compare(
     Raises NotComparable, or VideoError for what cannot be read.
     """
     settle()
-    counts = _count(reference), _count(clip)
+    counts = _count("reference", reference), _count("clip", clip)
     if counts[0] != counts[1] and Align.START not in align:
         raise NotComparable(
             f"the reference has {counts[0]} frames, the clip {counts[1]}; --align start compares the first ones"
         )
     found = Comparison()
-    for one, two in zip_longest(iter_planes(reference), iter_planes(clip)):
+    for one, two in zip_longest(_planes("reference", reference), _planes("clip", clip)):
         if one is None or two is None:
             if Align.START not in align:
                 raise NotComparable("one of the clips ends before the other; --align start compares the first frames")
@@ -129,8 +130,23 @@ def compare(
     return found
 
 
-def _count(path: Path) -> int:
-    return len(picture_files(path)) if is_sequence(path) else probe(path).frames
+def _count(name: str, path: Path) -> int:
+    with _named(name):
+        return len(picture_files(path)) if is_sequence(path) else probe(path).frames
+
+
+def _planes(name: str, path: Path) -> Iterator[Planes]:
+    with _named(name):
+        yield from iter_planes(path)
+
+
+@contextmanager
+def _named(name: str) -> Iterator[None]:
+    """Of two clips, which one it is that cannot be read."""
+    try:
+        yield
+    except VideoError as error:
+        raise VideoError(f"the {name}: {error}") from error
 
 
 def _fitted(one: Planes, two: Planes, align: frozenset[Align], found: Comparison) -> Planes:

@@ -72,6 +72,8 @@ def test_series_have_a_value_for_every_frame(folder: Path, capsys: pytest.Captur
     compared = said(capsys, "compare", folder / "good.mp4", folder / "good.mp4", "--series", "--json")
     assert compared["metrics"]["ssim"]["series"] == [[frame, 1.0] for frame in range(8)]
     assert compared["metrics"]["psnr_y"]["mean"] is None
+    where = {(found["worst_frame"], found["worst_region"]) for found in compared["metrics"].values()}
+    assert where == {(None, None)}, "a clip that equals the reference is nowhere worst"
 
 
 def test_what_was_expected_is_compared(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -177,11 +179,16 @@ def test_the_texts_for_people(folder: Path, capsys: pytest.CaptureFixture[str]) 
         (["score", "good.mp4", "--gates", "absent.json"], "score: absent.json cannot be read: "),
         (["compare", "good.mp4", "short.mp4"], "compare: the reference has 8 frames, the clip 5; --align start"),
         (["compare", "good.mp4", "small.mp4"], "compare: the reference is 160x160, the clip 80x80; --align size"),
-        (["compare", "good.mp4", "empty.mp4"], "compare: the file is empty (0 bytes)"),
+        (["compare", "good.mp4", "empty.mp4"], "compare: the clip: the file is empty (0 bytes)"),
+        (["compare", "absent.mp4", "good.mp4"], "compare: the reference: the file does not exist"),
+        (["score", "x" * 300], "score: the clip cannot be decoded: the file cannot be read: File name too long"),
+        (["score", "good.mp4", "--identity", "absent.png"], "score: absent.png: the picture does not exist"),
+        (["drift", "good.mp4", "absent.mp4"], "drift: absent.mp4: the clip does not exist"),
+        (["identity", "--status", "face.png"], "identity: --status compares no pictures"),
         (["drift", "good.mp4"], "drift: drift needs a first clip and at least one more, in their order"),
         (["drift", "empty.mp4", "good.mp4"], "drift: empty.mp4: the clip cannot be decoded: the file is empty"),
         (["identity", "face.png"], "identity: two pictures are compared; or ask for --status"),
-        (["identity", "face.png", "absent.png"], "identity: absent.png: the picture cannot be read"),
+        (["identity", "face.png", "absent.png"], "identity: absent.png: the picture does not exist"),
     ],
 )
 def test_bad_input_is_one_line_and_exit_code_2(
@@ -200,11 +207,48 @@ def test_bad_input_is_one_line_and_exit_code_2(
 
 
 @pytest.mark.parametrize(
+    ("gates", "message"),
+    [
+        ('{"sharpness": {"fail_below": NaN}}', "sharpness: fail_below must be a finite number"),
+        ('{"sharpness": {"fail_below": 1e999}}', "sharpness: fail_below must be a finite number"),
+        ('{"sharpness": {"fail_below": 1' + 400 * "0" + "}}", "int too large to convert to float"),
+        ("[1]", 'it should look like {"sharpness": {"fail_below": 0.1}}'),
+        (100_000 * "[", "it is nested too deeply"),
+        (b"\xff\xfe", "it is no text in UTF-8"),
+    ],
+    ids=["nan", "infinity", "huge", "list", "deep", "utf-16"],
+)
+def test_limits_that_cannot_be_are_one_line_and_exit_code_2(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], gates: str | bytes, message: str
+) -> None:
+    (tmp_path / "g.json").write_bytes(gates if isinstance(gates, bytes) else gates.encode())
+    assert main(["score", str(folder / "good.mp4"), "--gates", str(tmp_path / "g.json")]) == 2
+    printed = capsys.readouterr()
+    assert (printed.out, printed.err) == ("", f"score: g.json is not a file of gates: {message}\n")
+
+
+def test_what_fails_is_said_with_its_frame_and_its_region(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "g.json").write_bytes(b"\xef\xbb\xbf" + (folder / "strict.json").read_bytes())
+    assert main(["score", str(folder / "good.mp4"), "--gates", str(tmp_path / "g.json")]) == 0
+    line = capsys.readouterr().out.splitlines()[-1]
+    found = said(capsys, "score", folder / "good.mp4", "--json")["metrics"]["sharpness"]
+    x, y, width, height = found["worst_region"]
+    where = f"worst at frame {found['worst_frame']} in x {x}, y {y}, {width} x {height} pixels"
+    assert line == f"  fail: sharpness {found['value']:.4g} is below 0.99, {where}"
+
+
+@pytest.mark.parametrize(
     "arguments",
     [
         ["score"],
         ["score", "a", "--expect-size", "9"],
         ["score", "a", "--freeze-seconds", "0"],
+        ["score", "a", "--expect-frames", "0"],
+        ["score", "a", "--expect-frames", "-5"],
+        ["score", "a", "--expect-fps", "nan"],
+        ["score", "a", "--expect-fps", "inf"],
         ["compare", "a"],
         ["nothing"],
     ],
