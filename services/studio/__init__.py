@@ -1,6 +1,6 @@
 """Studio is the edge: the one public `/api`, media, the report page and the `rushes` command line.
 
 Decides nothing. Hears token.revoked, regression.progressed, regression.completed, generation.progressed,
-segment.failed, segment.staled, boundary.checked and boundary.repair_rejected. Says nothing. Owns sessions,
-revoked_tokens, activity and live_progress.
+segment.failed, segment.staled, scene.paused, boundary.checked and boundary.repair_rejected. Says nothing. Owns
+sessions, revoked_tokens, activity and live_progress.
 """

@@ -6,6 +6,7 @@ from services.studio.domain.activity import (
     LiveProgress,
     accepted_summary,
     failure_summary,
+    paused_summary,
     red_summary,
     refused_summary,
     run_summary,
@@ -17,6 +18,7 @@ from shared.contracts import topics
 from shared.contracts.boundary import BoundaryChecked, BoundaryRepairRejected, SeamVerdict
 from shared.contracts.generation import GenerationProgressed
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed
+from shared.contracts.scene import ScenePaused
 from shared.contracts.segment import SegmentFailed, SegmentStaled
 from shared.contracts.token import TokenRevoked
 from shared.kafka.consumer import Consumer
@@ -68,6 +70,7 @@ class Handlers:
                 kind=event.failure.kind,
                 message=event.failure.message,
                 attempts=event.attempts,
+                node=event.failure.node,
             ),
             data=event.model_dump(mode="json", exclude={"sequence"}),
             happened_at=event.failed_at,
@@ -91,6 +94,17 @@ class Handlers:
             ),
             data=event.model_dump(mode="json", exclude={"sequence"}),
             happened_at=event.staled_at,
+        )
+        await self._operations.tell(activity, ends=None, cause=cause)
+
+    async def scene_paused(self, event: ScenePaused, cause: Cause) -> None:
+        """One line per event; the inbox keeps a duplicate out. That it went on since is not told."""
+        activity = Activity(
+            kind=ActivityKind.SCENE_PAUSED,
+            subject=f"scene:{event.scene_id}",
+            summary=paused_summary(scene_id=event.scene_id, name=event.name, reason=event.reason),
+            data=event.model_dump(mode="json", exclude={"sequence"}),
+            happened_at=event.paused_at,
         )
         await self._operations.tell(activity, ends=None, cause=cause)
 
@@ -159,6 +173,7 @@ def register(consumer: Consumer, handlers: Handlers) -> None:
     consumer.on(topics.REGRESSION_COMPLETED, handlers.regression_completed)
     consumer.on(topics.SEGMENT_FAILED, handlers.segment_failed)
     consumer.on(topics.SEGMENT_STALED, handlers.segment_staled)
+    consumer.on(topics.SCENE_PAUSED, handlers.scene_paused)
     consumer.on(topics.BOUNDARY_CHECKED, handlers.boundary_checked)
     consumer.on(topics.BOUNDARY_REPAIR_REJECTED, handlers.boundary_repair_rejected)
     consumer.on(topics.GENERATION_PROGRESSED, handlers.generation_progressed)

@@ -2,14 +2,18 @@
 
 from typing import ClassVar
 
+from pydantic import Field
+
 from shared.contracts.base import Contract, Event
 from shared.contracts.types import (
     CharacterId,
+    Instant,
     LockedAsset,
     ProjectId,
     RenderParameters,
     SceneId,
     SceneTypeId,
+    SegmentId,
     Sha256,
     Tier,
 )
@@ -42,6 +46,20 @@ class SceneConfigured(Event):
 
     def establishes(self) -> tuple[str, ...]:
         return (f"scene:{self.scene_id}",)
+
+
+class ScenePaused(Event):
+    """A scene's score gate has stopped its chain: it goes on when a person says how. Not said of a person's pause."""
+
+    key_field: ClassVar[str] = "scene_id"
+
+    scene_id: SceneId
+    project_id: ProjectId
+    name: str
+    segment_id: SegmentId
+    position: int = Field(ge=1, description="the chain goes on from it")
+    reason: str
+    paused_at: Instant
 
 
 class SceneDeleted(Event):

@@ -16,7 +16,7 @@ from shared.contracts.dead_letter import DeadLettered
 from shared.contracts.generation import GenerationCancelRequested, GenerationProgressed, GenerationRequested
 from shared.contracts.project import ProjectDeleted, ProjectUpdated
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed
-from shared.contracts.scene import SceneConfigured, SceneDeleted
+from shared.contracts.scene import SceneConfigured, SceneDeleted, ScenePaused
 from shared.contracts.scene_type import SceneTypeDeleted, SceneTypeUpdated
 from shared.contracts.scoring import ScoringRequested, SegmentScored
 from shared.contracts.segment import (
@@ -173,6 +173,14 @@ SCENE_CONFIGURED = Topic(
     producers=("dispatch",),
     consumers=("regression",),
     description="a scene was planned, or is made with something else now: all that is needed to render it again",
+)
+
+SCENE_PAUSED = Topic(
+    name="scene.paused",
+    event=ScenePaused,
+    producers=("dispatch",),
+    consumers=("studio",),
+    description="a scene waits for a person: its score gate let a segment not pass",
 )
 
 SCENE_DELETED = Topic(

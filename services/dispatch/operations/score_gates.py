@@ -14,6 +14,8 @@ from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
+from shared.contracts.scene import ScenePaused
+from shared.contracts.types import ProjectId, SceneId, SegmentId
 from shared.postgres import Transaction
 
 ACTOR = "service:dispatch"
@@ -121,6 +123,7 @@ class ScoreGates:
             case Course.PAUSE:
                 if hold.state is not HoldState.PAUSED:
                     SCORE_GATES.labels("paused").inc()
+                    await tx.emit(self._paused_event(scene, current, decision.reason))
                 paused = replace(here, state=HoldState.PAUSED, reason=decision.reason)
                 await self._store.hold_chain(tx, scene.id, paused)
             case _:
@@ -145,6 +148,17 @@ class ScoreGates:
     async def _open(self, tx: Transaction, scene: Scene, segment: Segment) -> None:
         await self._store.hold_chain(tx, scene.id, None)
         await self._chains.go_on(tx, scene, segment, self._now())
+
+    def _paused_event(self, scene: Scene, segment: Segment, reason: str) -> ScenePaused:
+        return ScenePaused(
+            scene_id=SceneId(scene.id),
+            project_id=ProjectId(scene.project_id),
+            name=scene.name,
+            segment_id=SegmentId(segment.id),
+            position=segment.position,
+            reason=reason,
+            paused_at=self._now(),
+        )
 
     def _waiting(self, segment: Segment) -> Hold:
         return Hold(

@@ -11,6 +11,7 @@ class ActivityKind(StrEnum):
     RUN_COMPLETED = "run_completed"
     SEGMENT_FAILED = "segment_failed"
     SEGMENTS_STALED = "segments_staled"
+    SCENE_PAUSED = "scene_paused"
     BOUNDARY_RED = "boundary_red"
     BOUNDARY_ACCEPTED = "boundary_accepted"
     REPAIR_REJECTED = "repair_rejected"
@@ -49,10 +50,19 @@ def run_summary(*, run_id: int, outcome: str, reason: str, superseded: bool) -> 
     return f"Run {run_id} {outcome}{tail}{': ' if why else ''}{why}"
 
 
-def failure_summary(*, scene_id: int, position: int, kind: str, message: str, attempts: int) -> str:
+def failure_summary(
+    *, scene_id: int, position: int, kind: str, message: str, attempts: int, node: str | None = None
+) -> str:
     """One sentence on a render that will not happen."""
     tries = "1 attempt" if attempts == 1 else f"{attempts} attempts"
-    return f"Scene {scene_id}, segment {position}: render failed after {tries} ({kind.replace('_', ' ')}): {message}"
+    where = "" if node is None else f", node {node}"
+    what = f"{kind.replace('_', ' ')}{where}"
+    return f"Scene {scene_id}, segment {position}: render failed after {tries} ({what}): {message}"
+
+
+def paused_summary(*, scene_id: int, name: str, reason: str) -> str:
+    """One sentence on a scene that waits for a person."""
+    return f"Scene {scene_id} ({name}) is paused until somebody says how it goes on: {reason}"
 
 
 def staled_summary(*, scene_id: int, positions: Sequence[int], causes: Sequence[int]) -> str:

@@ -194,6 +194,9 @@ async def test_after_the_last_retry_it_pauses_with_the_numbers_and_a_person_goes
     assert hold.state is HoldState.PAUSED and hold.until is None
     assert f"segment {hold.segment_id} at position 1, version 2" in hold.reason
     assert "sharpness 0.03" in hold.reason and "1 of 1 retries" in hold.reason
+    [told] = await said(dispatch.database, "scene.paused")
+    assert (told["scene_id"], told["segment_id"], told["position"]) == (play.id, hold.segment_id, 1)
+    assert (told["name"], told["reason"]) == ("dawn", hold.reason)
     assert await dispatch.work() == 0
     await play.resume()
     assert await play.hold() is None and await dispatch.work() == 1
@@ -205,6 +208,7 @@ async def test_approving_what_it_is_paused_at_goes_on(dispatch: Dispatch, cause:
     hold = await play.held()
     await dispatch.reviews.review(hold.segment_id, ReviewDecision.REJECTED, "", cause)
     assert (await play.held()).state is HoldState.PAUSED
+    assert len(await said(dispatch.database, "scene.paused")) == 1, "it is told once, whatever happens while it waits"
     await dispatch.reviews.review(hold.segment_id, ReviewDecision.APPROVED, "", cause)
     assert await play.hold() is None and await dispatch.work() == 1
 

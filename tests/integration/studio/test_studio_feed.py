@@ -15,6 +15,7 @@ from shared.clock import utc_now
 from shared.contracts.boundary import BoundaryChecked, BoundaryRepairRejected
 from shared.contracts.generation import GenerationProgressed
 from shared.contracts.regression import RegressionCompleted, RegressionProgressed, RunOutcome, TriggerType
+from shared.contracts.scene import ScenePaused
 from shared.contracts.segment import SegmentFailed, SegmentStaled
 from shared.contracts.token import TokenRevoked
 from shared.contracts.types import RenderFailure, SceneId
@@ -84,13 +85,34 @@ async def test_a_failed_render_is_told_with_its_reason(handlers: Handlers, creat
         {
             "scene_id": 9, "segment_id": 41, "position": 3, "segment_count": 3, "project_id": 1, "character_id": 1,
             "scene_type_id": 1, "purpose": "regression", "tier": "draft", "request_id": str(UUID(int=1)),
-            "failure": RenderFailure(kind="out_of_memory", message="CUDA out of memory", permanent=False),
+            "failure": RenderFailure(
+                kind="out_of_memory", message="CUDA out of memory", node="7 (KSampler)", permanent=False
+            ),
             "attempts": 3, "failed_at": utc_now(),
         }
     )  # fmt: skip
     await handlers.segment_failed(failed, heard())
     (line,) = (await creator.get("/api/activity")).json()["items"]
-    assert line["summary"] == "Scene 9, segment 3: render failed after 3 attempts (out of memory): CUDA out of memory"
+    assert line["summary"] == (
+        "Scene 9, segment 3: render failed after 3 attempts (out of memory, node 7 (KSampler)): CUDA out of memory"
+    )
+
+
+async def test_a_scene_that_waits_for_a_person_is_told_with_its_reason(
+    handlers: Handlers, creator: httpx.AsyncClient
+) -> None:
+    paused = ScenePaused.model_validate(
+        {
+            "scene_id": 9, "project_id": 1, "name": "dawn", "segment_id": 41, "position": 2,
+            "reason": "sharpness 0.03 is below 0.08", "paused_at": utc_now(),
+        }
+    )  # fmt: skip
+    await handlers.scene_paused(paused, heard())
+    (line,) = (await creator.get("/api/activity?subject=scene:9")).json()["items"]
+    assert line["kind"] == "scene_paused"
+    assert line["summary"] == (
+        "Scene 9 (dawn) is paused until somebody says how it goes on: sharpness 0.03 is below 0.08"
+    )
 
 
 async def test_segments_that_may_need_re_checking_are_told_with_their_cause(
