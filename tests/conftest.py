@@ -180,5 +180,5 @@ def stack(servers: ExitStack) -> LocalStack:
     stack = LocalStack(home, ports, attached=True)
     stack.start()
     servers.callback(stack.down)
-    stack.wait_ready()
+    stack.wait_ready(seconds=300)
     return stack

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from deploy.local import kafka, postgres, process
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 STOP_SECONDS = 15.0
 ROOMY_BYTES = 4 * 1024**3
 

@@ -9,7 +9,7 @@ from fastapi import FastAPI
 from shared.service import Chassis
 from tests.support.http import api_client
 
-READY_SECONDS = 60.0
+READY_SECONDS = 180.0
 POLL_SECONDS = 0.02
 
 

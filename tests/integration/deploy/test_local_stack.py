@@ -22,7 +22,7 @@ from deploy.local.stack import LocalStack, NotRunning
 from tests.support.infrastructure import free_port, short_home
 
 SERVERS = (topology.KAFKA, topology.POSTGRES)
-SECONDS = 60
+SECONDS = 180
 
 
 def stack_environment(home: Path) -> dict[str, str]:

@@ -26,7 +26,7 @@ from tests.support.events import say
 from tests.support.http import TestKeys, api_client
 from tests.support.services import running
 
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 300
 
 SCENE = {"name": "dawn", "character_id": CHARACTER, "scene_type_id": SCENE_TYPE, "workflow_id": WORKFLOW}
 HEARD = (topics.SEGMENT_GENERATED, topics.SEGMENT_ACTIVATED, topics.BOUNDARY_REPAIR_REJECTED)

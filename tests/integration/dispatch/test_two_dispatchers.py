@@ -30,7 +30,7 @@ async def sending(dispatch: Dispatch, server: FakeRenderServer) -> AsyncIterator
     """One more prompt of this process on the server."""
     before = len(server.submitted)
     step = asyncio.create_task(dispatch.workers[server.name].step())
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(server.submitted) == before or not dispatch.fleet._watches:
             await asyncio.sleep(0.01)
     try:

@@ -22,7 +22,7 @@ from tests.support.http import TestKeys, api_client
 from tests.support.services import running
 from tests.support.smoothing import activated, generated
 
-DEADLINE_SECONDS = 90
+DEADLINE_SECONDS = 300
 
 
 async def heard(listener: AIOKafkaConsumer, number: int) -> dict[int, BoundaryChecked]:

@@ -22,7 +22,7 @@ GIB = 1024**3
 
 @pytest.fixture
 async def pool() -> AsyncIterator[LinePool[CheckRequest, Checked]]:
-    pool = check_pool(size=1, deadline_seconds=60, memory_limit_bytes=4 * GIB)
+    pool = check_pool(size=1, deadline_seconds=3000, memory_limit_bytes=4 * GIB)
     yield pool
     await pool.stop()
 
@@ -54,7 +54,7 @@ async def test_a_repair_tells_what_it_made_or_why_it_made_nothing(tmp_path: Path
     smaller = clip(tmp_path / "b.mp4", camera(photograph("astronaut"), size=(128, 128)))
     empty = tmp_path / "c.mp4"
     empty.touch()
-    pool = repair_pool(size=1, deadline_seconds=60, memory_limit_bytes=4 * GIB)
+    pool = repair_pool(size=1, deadline_seconds=3000, memory_limit_bytes=4 * GIB)
     try:
         found = [await pool.ask(wish(previous, other, tmp_path / "out")) for other in (smaller, empty, previous)]
     finally:
@@ -104,11 +104,11 @@ async def test_a_process_that_dies_or_hangs_costs_one_request(tmp_path: Path) ->
     )
     try:
         with pytest.raises(BrokeOffError, match=r"the test process died \(signal 11\)"):
-            await process.ask(b"a\n", deadline_seconds=30)
-        assert await process.ask(b"b\n", deadline_seconds=30) == b"b\n"
+            await process.ask(b"a\n", deadline_seconds=300)
+        assert await process.ask(b"b\n", deadline_seconds=300) == b"b\n"
         with pytest.raises(BrokeOffError, match=r"no answer within 0\.5 s"):
             await process.ask(b"hang\n", deadline_seconds=0.5)
-        assert await process.ask(b"c\n", deadline_seconds=30) == b"c\n"
+        assert await process.ask(b"c\n", deadline_seconds=300) == b"c\n"
     finally:
         await process.stop()
 
@@ -131,4 +131,4 @@ async def test_the_process_ends_with_its_input_and_ignores_a_terminal_signal() -
     child.stdin.write(b'{"nonsense": 1}\n')
     assert b'"failure": "KeyError' in await child.stdout.readline()
     child.stdin.close()
-    assert await asyncio.wait_for(child.wait(), 30) == 0
+    assert await asyncio.wait_for(child.wait(), 300) == 0

@@ -114,7 +114,7 @@ async def test_how_far_the_making_is_can_be_seen_while_it_lasts(
     async def until_it_is_seen(repairs: PlayedRepairs, request: RepairRequest) -> Repaired:
         seen.append((await smoothing.reads.repair(repair_id)).progress)
         tell_progress(request.out, 5, 24)
-        async with asyncio.timeout(30):
+        async with asyncio.timeout(180):
             while (now := (await smoothing.reads.repair(repair_id)).progress) is None:
                 await asyncio.sleep(0.01)
         seen.append(now)

@@ -109,7 +109,7 @@ def test_a_webp_that_is_no_clip_is_refused_with_the_reason(tmp_path: Path, damag
 
 
 async def test_the_reader_converts_webp_and_leaves_everything_else_as_it_is(tmp_path: Path) -> None:
-    reader = ClipReader(deadline_seconds=60)
+    reader = ClipReader(deadline_seconds=300)
     try:
         clip = await reader.as_video(written(tmp_path / "clip"))
         assert clip != tmp_path / "clip" and (await reader.examine(clip)).info.frames == 6
