@@ -5,6 +5,7 @@ from datetime import timedelta
 from services.studio.adapters.upstream import UpstreamAway, Upstreams
 from services.studio.api.access import Access, NotSignedIn
 from services.studio.api.activity import activity_router
+from services.studio.api.boundary_pages import boundary_pages_router, segment_pages_router
 from services.studio.api.gateway import gateway_router
 from services.studio.api.media import media_router
 from services.studio.api.openapi import Description, install
@@ -46,6 +47,8 @@ def build(settings: Settings, *, upstreams: Upstreams | None = None) -> Chassis:
         )
     )
     chassis.include(pages_router(access=access, upstreams=upstreams, store=store, pages=pages))
+    chassis.include(boundary_pages_router(access=access, upstreams=upstreams, pages=pages))
+    chassis.include(segment_pages_router(access=access, upstreams=upstreams, pages=pages))
     chassis.include(
         session_router(access=access, operations=operations, pages=pages, secure_cookies=settings.secure_cookies)
     )

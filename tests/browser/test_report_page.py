@@ -1,14 +1,12 @@
 """The report page in a real browser, playing real clips."""
 
-import asyncio
-import os
-from pathlib import Path
 from typing import Any
 
 import httpx
 import pytest
 
 from tests.support.studio import FakeServices, body_of, degraded_report, run
+from tests.support.watching import shoot, until
 
 pytestmark = pytest.mark.asyncio(loop_scope="session")
 
@@ -31,19 +29,6 @@ def told(services: FakeServices, clips: tuple[str, str]) -> dict[str, Any]:
 async def opened(page: Any) -> None:
     await page.goto(PAGE)
     await page.wait_for_selector(".player[data-ready=yes]")
-
-
-async def until(page: Any, condition: str) -> None:
-    """Playwright's own wait evaluates text inside the page, which the page's security policy forbids."""
-    async with asyncio.timeout(60):
-        while not await page.evaluate(condition):
-            await asyncio.sleep(0.02)
-
-
-async def shoot(page: Any, name: str) -> None:
-    """Pictures for people to look at; only when somebody asks for them."""
-    if folder := os.environ.get("RUSHES_SCREENSHOTS"):
-        await page.screenshot(path=Path(folder) / f"{name}.png", full_page=True)
 
 
 async def test_the_page_opens_at_the_worst_frame_of_the_worst_segment(page: Any, told: dict[str, Any]) -> None:

@@ -5,9 +5,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Form, Path, Request
 from fastapi.responses import JSONResponse, RedirectResponse, Response
 
-from services.studio.adapters.upstream import UpstreamAway, Upstreams
+from services.studio.adapters.upstream import Upstreams
 from services.studio.api.access import COOKIE, Access, Caller, NotSignedIn
-from services.studio.domain.browser import ForgedRequest, check_same_site, safe_return_path
+from services.studio.api.visits import bearer, read, signed_in
+from services.studio.domain.activity import page_of
+from services.studio.domain.browser import check_same_site, safe_return_path
 from services.studio.domain.reading import rollback_view, run_line, run_view
 from services.studio.domain.routes import Owner
 from services.studio.operations import Operations
@@ -29,16 +31,20 @@ def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: P
 
     @router.get("/")
     async def index(request: Request) -> Response:
-        caller = await _signed_in(access, request)
+        caller = await signed_in(access, request)
         if isinstance(caller, Response):
             return caller
-        runs = await _read(upstreams, pages, caller, RUNS, query=f"limit={RECENT_RUNS}")
+        runs = await read(upstreams, pages, caller, Owner.REGRESSION, RUNS, query=f"limit={RECENT_RUNS}")
         if isinstance(runs, Response):
             return runs
         return pages.index(
             runs=[run_line(run) for run in runs["items"]],
             activity=[
-                {"when": row.activity.happened_at.isoformat(), "summary": row.activity.summary}
+                {
+                    "when": row.activity.happened_at.isoformat(),
+                    "summary": row.activity.summary,
+                    "page": page_of(row.activity),
+                }
                 for row in await store.activities(before=None, subject=None, limit=RECENT_ACTIVITY)
             ],
             live=_live(await store.progress()),
@@ -47,10 +53,10 @@ def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: P
 
     @router.get("/reports/regression/{run_id}")
     async def report(run_id: RunId, request: Request) -> Response:
-        caller = await _signed_in(access, request)
+        caller = await signed_in(access, request)
         if isinstance(caller, Response):
             return caller
-        answer = await _read(upstreams, pages, caller, f"{RUNS}/{run_id}/report")
+        answer = await read(upstreams, pages, caller, Owner.REGRESSION, f"{RUNS}/{run_id}/report")
         if isinstance(answer, Response):
             return answer
         return pages.report(run_view(answer), actor=caller.actor.name, role=caller.actor.role)
@@ -58,7 +64,7 @@ def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: P
     @router.get("/reports/regression/{run_id}/progress")
     async def progress(run_id: RunId, caller: Annotated[Caller, Depends(access.caller)]) -> JSONResponse:
         """What an open report page asks for while something is going on."""
-        status, answer = await upstreams.json(Owner.REGRESSION, f"{RUNS}/{run_id}/report", headers=_bearer(caller))
+        status, answer = await upstreams.json(Owner.REGRESSION, f"{RUNS}/{run_id}/report", headers=bearer(caller))
         if status != 200:
             raise Problem(status, "No progress", answer.get("detail", "the run could not be read"))
         view = run_view(answer)
@@ -125,34 +131,6 @@ def _same_site(request: Request) -> None:
         origin=request.headers.get("origin"),
         fetch_site=request.headers.get("sec-fetch-site"),
     )
-
-
-async def _signed_in(access: Access, request: Request) -> Caller | Response:
-    """Who asks for a page; somebody unknown is sent to the sign-in page and back again."""
-    try:
-        return await access.caller(request)
-    except (NotSignedIn, ForgedRequest):
-        return RedirectResponse(f"/signin?next={request.url.path}", status_code=303)
-
-
-def _bearer(caller: Caller) -> dict[str, str]:
-    return {"authorization": f"Bearer {caller.token}", "accept": "application/json"}
-
-
-async def _read(
-    upstreams: Upstreams, pages: Pages, caller: Caller, path: str, *, query: str = ""
-) -> dict[str, Any] | Response:
-    """The regression service's answer, or the page that says why there is none."""
-    actor = caller.actor.name
-    try:
-        status, answer = await upstreams.json(Owner.REGRESSION, path, query=query, headers=_bearer(caller))
-    except UpstreamAway as error:
-        return pages.message(status=503, title="Not available right now", detail=str(error), actor=actor)
-    told: dict[str, Any] = answer if isinstance(answer, dict) else {}
-    if status != 200:
-        title = str(told.get("title", "That did not work"))
-        return pages.message(status=status, title=title, detail=str(told.get("detail", "")), actor=actor)
-    return told
 
 
 def _live(rows: list[Any]) -> list[str]:

@@ -62,7 +62,8 @@ def add_to(app: typer.Typer) -> None:
         with Target.from_environment().client() as client:
             asked = _measured(client, segment) if wait else _asked(client, segment)
         found = _known(asked, waited=wait)
-        print(json_module.dumps(found, indent=2) if json else "\n".join(_check_lines(found)))
+        page = f"  see it: {client.url}/segments/{segment}/boundaries"
+        print(json_module.dumps(found, indent=2) if json else "\n".join([*_check_lines(found), page]))
 
     @app.command(help="Repair a boundary as a new version, or accept it as it is. Nothing is overwritten.")
     def smooth(

@@ -28,6 +28,17 @@ class Activity:
     happened_at: datetime
 
 
+ON_BOUNDARIES = (ActivityKind.BOUNDARY_RED, ActivityKind.BOUNDARY_ACCEPTED, ActivityKind.REPAIR_REJECTED)
+
+
+def page_of(activity: Activity) -> str:
+    """Where more is told of it; nothing where no page does."""
+    kind, _, identifier = activity.subject.partition(":")
+    if kind == "scene" and activity.kind in ON_BOUNDARIES:
+        return f"/scenes/{identifier}/boundaries"
+    return f"/reports/regression/{identifier}" if kind == "run" else ""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LiveProgress:
     """How far a run or a render is. A hint; `finished` ones are forgotten at once, silent ones after a while."""

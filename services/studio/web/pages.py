@@ -7,6 +7,7 @@ from typing import Any
 from fastapi.responses import HTMLResponse
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from services.studio.domain.boundaries import SceneBoundaries, SceneLine
 from services.studio.domain.report import VERDICT_WORDS, RunLine, RunView, number_text, plain
 
 
@@ -20,6 +21,7 @@ class Pages:
             lstrip_blocks=True,
         )
         self._templates.filters["number"] = number_text
+        self._templates.filters["reading"] = reading_text
         self._templates.filters["words"] = lambda name: VERDICT_WORDS.get(name, str(name).replace("_", " "))
         self._templates.filters["plain"] = plain
         self._templates.filters["seconds"] = seconds_text
@@ -30,6 +32,12 @@ class Pages:
 
     def index(self, *, runs: list[RunLine], live: list[Any], activity: list[Any], actor: str) -> HTMLResponse:
         return self._page("index.html", runs=runs, live=live, activity=activity, actor=actor)
+
+    def scenes(self, scenes: list[SceneLine], *, actor: str) -> HTMLResponse:
+        return self._page("scenes.html", scenes=scenes, actor=actor)
+
+    def boundaries(self, scene: SceneBoundaries, *, actor: str, role: str) -> HTMLResponse:
+        return self._page("boundaries.html", scene=scene, actor=actor, role=role)
 
     def sign_in(self, *, next_path: str, error: str | None, status: int = 200) -> HTMLResponse:
         return self._page("signin.html", status=status, next_path=next_path, error=error, actor=None)
@@ -68,6 +76,15 @@ def seconds_text(value: float | None) -> str:
         return f"{value:.1f} s"
     minutes, seconds = divmod(round(value), 60)
     return f"{minutes} min {seconds:02d} s" if minutes else f"{seconds} s"
+
+
+def reading_text(value: float | None, whole: bool) -> str:
+    """Three decimals, or whole frames with their sign; a dash where there is nothing."""
+    if value is None:
+        return "–"
+    if whole:
+        return f"{int(value):+d}".replace("-", "−") if value else "0"
+    return f"{round(value, 3) + 0.0:.3f}".replace("-", "−")
 
 
 def when_text(value: str | None) -> str:

@@ -117,6 +117,7 @@ def test_a_boundary_is_told_in_words(api: Api, capsys: pytest.CaptureFixture[str
     assert "  before: red, a jump at the cut\n    SSIM 0.6100 to segment 4, visibility 2.30" in said
     assert "recommended: frame blending" in said and "accepted by ada" in said
     assert f"repair {REPAIR} is rejected" in said and "after: nothing" in said
+    assert said.endswith("  see it: http://edge/segments/5/boundaries\n")
 
 
 def test_an_old_version_names_the_current_one(api: Api, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,10 +1,6 @@
 const report = document.getElementById("report"), run = report.dataset.run;
 const wait = milliseconds => new Promise(done => setTimeout(done, milliseconds));
 
-document.querySelectorAll("[data-time]").forEach(element => {
-  const time = new Date(element.dataset.time);
-  if (!isNaN(time)) element.textContent = time.toLocaleString(undefined, { dateStyle: "medium", timeStyle: "short" });
-});
 document.querySelectorAll("details.reference").forEach(reference => {
   if (!reference.querySelector(".player")) return;
   const player = new Player(reference);
