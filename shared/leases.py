@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from typing import Protocol, TypeVar
 
 from shared.postgres.errors import is_transient
@@ -53,27 +53,35 @@ async def worked(
     return True
 
 
-@asynccontextmanager
-async def renewed(extend: Callable[[], Awaitable[bool]], *, lease_seconds: float) -> AsyncIterator[None]:
+def renewed(extend: Callable[[], Awaitable[bool]], *, lease_seconds: float) -> AbstractAsyncContextManager[None]:
     """Renews a lease at a third of its length.
 
     It stops when the lease is lost: what is found will then be refused, and another worker finds it.
     """
+    return repeated(extend, every_seconds=lease_seconds / 3)
 
-    async def renew() -> None:
-        kept = True
-        while kept:
-            await asyncio.sleep(lease_seconds / 3)
+
+@asynccontextmanager
+async def repeated(step: Callable[[], Awaitable[bool]], *, every_seconds: float) -> AsyncIterator[None]:
+    """Takes a step at this beat, beside what is done in the context, as long as it returns True.
+
+    A database that is away costs one beat; any other error ends it, and is raised when the context ends.
+    """
+
+    async def repeat() -> None:
+        goes_on = True
+        while goes_on:
+            await asyncio.sleep(every_seconds)
             try:
-                kept = await extend()
+                goes_on = await step()
             except Exception as error:
                 if not is_transient(error):
                     raise
 
-    renewing = asyncio.create_task(renew(), name="lease")
+    repeating = asyncio.create_task(repeat(), name="repeated")
     try:
         yield
     finally:
-        renewing.cancel()
+        repeating.cancel()
         with suppress(asyncio.CancelledError):
-            await renewing
+            await repeating

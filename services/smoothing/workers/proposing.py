@@ -9,7 +9,7 @@ from typing import Protocol
 from services.smoothing.domain import CandidateClip, Made, RepairJob, StoredFile
 from services.smoothing.operations import RepairOperations
 from services.smoothing.workers.messages import Repaired, RepairedFile, RepairRequest, progress_told
-from shared.leases import renewed, worked
+from shared.leases import repeated, worked
 from shared.media import LocalFiles, fetched
 
 TOLD_EVERY_SECONDS = 1.0
@@ -62,7 +62,7 @@ class ProposingWorker:
                 limits=job.limits,
                 out=out,
             )
-            async with renewed(lambda: self._told(job, out), lease_seconds=3 * self._told_every_seconds):
+            async with repeated(lambda: self._told(job, out), every_seconds=self._told_every_seconds):
                 answer = await self._pool.ask(request)
             clips = tuple([await self._stored(job, file) for file in answer.files])
         return Made(reasons=answer.reasons, before=answer.before, after=answer.after, clips=clips), answer.seconds

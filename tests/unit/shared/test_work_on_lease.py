@@ -103,7 +103,7 @@ async def test_a_lost_lease_is_not_asked_for_again() -> None:
     async def answer(job: str) -> int:
         await played.extended.wait()
         for task in asyncio.all_tasks():
-            if task.get_name() == "lease":
+            if task.get_name() == "repeated":
                 await task
         return 7
 
