@@ -317,6 +317,9 @@ def _progress_of(text: str) -> Progress | None:
     if kind == "progress":
         most = float(data.get("max") or 1)
         return Progress(prompt_id=prompt_id, node=data.get("node"), fraction=min(1.0, float(data["value"]) / most))
+    if kind == "execution_cached":
+        cached = tuple(str(node) for node in data.get("nodes") or ())
+        return Progress(prompt_id=prompt_id, node=None, fraction=0.0, cached=cached)
     if kind == "executing":
         node = data.get("node")
         return Progress(prompt_id=prompt_id, node=node, fraction=0.0, ended=node is None)

@@ -133,11 +133,14 @@ class RenderResult:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """A hint. `fraction` is the share of the node that runs now, in 0..1; `ended`: a look-up will tell how it went."""
+    """A hint. `fraction` is the share of the node that runs now, in 0..1; `cached`: nodes that need not run; `ended`: a
+    look-up will tell how it went.
+    """
 
     prompt_id: str
     node: str | None
     fraction: float
+    cached: tuple[str, ...] = ()
     ended: bool = False
 
 

@@ -38,6 +38,15 @@ def number_at(graph: Json, node_id: str, input_name: str) -> float | None:
         return None
 
 
+def counted_nodes(graph: Json) -> frozenset[str]:
+    """The nodes whose ends tell how far a render is; none where one takes steps: it reports them, and takes nearly all
+    of the time, of which the number of nodes would say nothing.
+    """
+    if any("steps" in node["inputs"] for node in graph.values()):
+        return frozenset()
+    return frozenset(graph)
+
+
 def fill(
     graph: Json,
     *,

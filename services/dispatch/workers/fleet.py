@@ -14,6 +14,7 @@ from services.dispatch.domain.fleet import ServerLoad, has_place, left_to, rival
 from services.dispatch.domain.watchdog import Pulse
 from services.dispatch.metrics import SERVER_QUEUE, SERVER_READY
 from services.dispatch.operations.servers import ServerOperations, ServerReport
+from services.dispatch.workers.watches import Watch
 
 logger = logging.getLogger(__name__)
 
@@ -26,33 +27,6 @@ REMEMBERED_PROMPTS = 1024
 
 QUIET_SECONDS = 0.4
 """A server for which nothing was found is not asked for again so long, unless there is news."""
-
-
-@dataclass(slots=True)
-class Watch:
-    """What the socket says of one prompt. A hint: silence means nothing.
-
-    `waits`: behind another prompt on its server, as of the last look. `recalled`: it is wanted back while it waits.
-    """
-
-    needs_id: int
-    fraction: float = 0.0
-    news: asyncio.Event = field(default_factory=asyncio.Event)
-    ended: bool = False
-    waits: bool = False
-    recalled: bool = False
-
-    def recall(self) -> None:
-        self.recalled = True
-        self.news.set()
-
-    async def wait(self, seconds: float) -> None:
-        """Until the prompt is said to have ended, at most so long."""
-        try:
-            await asyncio.wait_for(self.news.wait(), timeout=seconds)
-        except TimeoutError:
-            return
-        self.news.clear()
 
 
 @dataclass(slots=True)
@@ -221,9 +195,11 @@ class Fleet:
         return self._members[name].ours
 
     @contextmanager
-    def watch(self, name: str, prompt_id: str, *, needs_id: int) -> Iterator[Watch]:
-        """Hear of one prompt while it is waited for."""
-        watch = self._watches[prompt_id] = Watch(needs_id)
+    def watch(
+        self, name: str, prompt_id: str, *, needs_id: int, nodes: frozenset[str] = frozenset()
+    ) -> Iterator[Watch]:
+        """Hear of one prompt while it is waited for. `nodes`: counted to tell how far it is."""
+        watch = self._watches[prompt_id] = Watch(needs_id, nodes)
         if name in self._members and not self._members[name].takes_work:
             watch.recall()
         prompts = self._members[name].prompts if name in self._members else set[str]()
@@ -346,9 +322,5 @@ class Fleet:
             self._tell(told)
 
     def _tell(self, told: Progress) -> None:
-        watch = self._watches.get(told.prompt_id)
-        if watch is not None:
-            watch.fraction = max(watch.fraction, told.fraction)
-            watch.ended = watch.ended or told.ended
-            if told.ended or watch.waits:
-                watch.news.set()
+        if (watch := self._watches.get(told.prompt_id)) is not None:
+            watch.hear(told)

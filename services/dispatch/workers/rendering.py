@@ -27,6 +27,7 @@ from services.dispatch.adapters.render_server import (
     TransientRenderError,
 )
 from services.dispatch.domain.errors import LeaseLost
+from services.dispatch.domain.graph import counted_nodes
 from services.dispatch.domain.jobs import Attempt, Failure, Next, Whereabouts, recover
 from services.dispatch.domain.pace import Pace
 from services.dispatch.domain.watchdog import LEAST_SECONDS
@@ -34,7 +35,8 @@ from services.dispatch.metrics import REATTACHED
 from services.dispatch.operations.assignments import Assignment, AssignmentOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
-from services.dispatch.workers.fleet import Fleet, Watch
+from services.dispatch.workers.fleet import Fleet
+from services.dispatch.workers.watches import Watch
 from shared.clock import utc_now
 from shared.errors import TransientError
 from shared.postgres.errors import is_transient
@@ -274,7 +276,8 @@ class RenderWorker:
         attempt, server = course.attempt, course.server
         assert attempt is not None
         waiting = _Waiting(patience=self._patience, started=time.monotonic())
-        with self._fleet.watch(server.name, str(attempt.prompt_id), needs_id=assignment.job.needs_id) as watch:
+        prompt_id, nodes = str(attempt.prompt_id), counted_nodes(assignment.graph)
+        with self._fleet.watch(server.name, prompt_id, needs_id=assignment.job.needs_id, nodes=nodes) as watch:
             while True:
                 found = await self._look(server, attempt, waiting, ended=watch.ended)
                 if isinstance(found, Finished):

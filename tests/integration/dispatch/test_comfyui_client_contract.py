@@ -378,6 +378,19 @@ async def test_progress_hints_come_and_the_end_is_readable_in_the_history(server
     assert all(0.0 <= hint.fraction <= 1.0 for hint in listener.heard)
 
 
+async def test_every_node_is_heard_of_when_it_begins_or_as_one_that_need_not_run(server: RenderServer) -> None:
+    assert isinstance(server, ComfyUIServer)
+    graph, prompts = await plain_graph(server), [new_id(), new_id()]
+    async with Listener(server) as listener:
+        await listener.until_connected(server)
+        for prompt_id in prompts:
+            await server.submit(prompt_id=prompt_id, graph=graph)
+            await listener.until_ended(prompt_id)
+    first, second = ([hint for hint in listener.heard if hint.prompt_id == prompt_id] for prompt_id in prompts)
+    assert {hint.node for hint in first if hint.node} | {node for hint in first for node in hint.cached} == set(graph)
+    assert {node for hint in second for node in hint.cached} == set(graph)
+
+
 async def test_two_clients_of_one_server_do_not_silence_each_other(server: RenderServer) -> None:
     assert isinstance(server, ComfyUIServer)
     other = ComfyUIServer(name="other", url=server._url)
