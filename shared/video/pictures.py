@@ -71,12 +71,17 @@ def _picture(file: Path, limits: VideoLimits) -> Rgb:
         with Image.open(file, formats=("PNG",)) as image:
             if image.width * image.height > limits.max_pixels:
                 raise VideoError(f"{file.name} is {image.width}x{image.height}, which is too large")
-            if image.mode.startswith("I"):  # 16-bit grey: converting it to RGB would clip it at 255
-                grey = (np.asarray(image) >> 8).astype(np.uint8)
-                return np.repeat(grey[..., None], 3, axis=2)
-            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+            return eight_bits(image)
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise VideoError(f"{file.name} is not a readable PNG picture") from error
+
+
+def eight_bits(image: Image.Image) -> Rgb:
+    """RGB of a picture of any mode. Grey of 16 bits is shifted: converting it would clip it at 255."""
+    if image.mode.startswith("I"):
+        grey = (np.asarray(image) >> 8).astype(np.uint8)
+        return np.repeat(grey[..., None], 3, axis=2)
+    return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
 def _natural(file: Path) -> list[tuple[int, str]]:

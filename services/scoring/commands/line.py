@@ -4,9 +4,12 @@ import argparse
 import json
 import re
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from pydantic import ValidationError
 
 from services.scoring.adapters.backends import (
     BackendUnavailable,
@@ -18,7 +21,7 @@ from services.scoring.adapters.backends import (
 from services.scoring.adapters.identity import IdentityBackend
 from services.scoring.commands.fields import FIELDS
 from services.scoring.commands.reports import BadInput, alike, compared, drifted, gates_of, score
-from services.scoring.domain import Expectation
+from services.scoring.domain import BackendChoice, Expectation
 from services.scoring.settings import IdentitySettings
 from services.scoring.workers.comparison import Align, NotComparable, Range
 from services.scoring.workers.meters import FREEZE_SECONDS
@@ -163,17 +166,18 @@ def _seconds(text: str) -> float:
 def _run_score(options: argparse.Namespace) -> None:
     width, height = options.expect_size or (None, None)
     expected = Expectation(width=width, height=height, frames=options.expect_frames, fps=options.expect_fps)
-    report = score(
-        options.clip,
-        expected=expected,
-        identity=options.identity,
-        backend=(backend := _backend()),
-        gates=gates_of(options.gates, identity_backend=backend.kind.name),
-        sequence_fps=options.fps,
-        freeze_seconds=options.freeze_seconds,
-        series=options.series,
-        progress=_progress,
-    )
+    with _backend() as backend:
+        report = score(
+            options.clip,
+            expected=expected,
+            identity=options.identity,
+            backend=backend,
+            gates=gates_of(options.gates, identity_backend=backend.kind.name),
+            sequence_fps=options.fps,
+            freeze_seconds=options.freeze_seconds,
+            series=options.series,
+            progress=_progress,
+        )
     if options.json:
         _print_json(report)
         return
@@ -211,15 +215,15 @@ def _run_compare(options: argparse.Namespace) -> None:
 
 
 def _run_drift(options: argparse.Namespace) -> None:
-    backend = _backend()
-    report = drifted(
-        options.clips,
-        identity=options.identity,
-        backend=backend,
-        gates=gates_of(options.gates, identity_backend=backend.kind.name),
-        sequence_fps=options.fps,
-        progress=_progress,
-    )
+    with _backend() as backend:
+        report = drifted(
+            options.clips,
+            identity=options.identity,
+            backend=backend,
+            gates=gates_of(options.gates, identity_backend=backend.kind.name),
+            sequence_fps=options.fps,
+            progress=_progress,
+        )
     if options.json:
         _print_json(report)
         return
@@ -240,24 +244,35 @@ def _number(value: float | None) -> str:
     return "inf" if value is None else f"{value:.5g}"
 
 
-def _backend() -> IdentityBackend:
-    """The one that the settings choose; that it does not run where it was asked to is said, on stderr."""
-    choice = IdentitySettings().choice()
+@contextmanager
+def _backend() -> Iterator[IdentityBackend]:
+    """The one that the settings choose; that it does not run where it was asked to is said, on stderr, once it has done
+    what it was asked for: bad input is one line."""
+    choice = _choice()
     backend = identity_backend(choice)
+    yield backend
     if problem := status_of(backend, choice.device).problem:
         print(f"identity: {problem}", file=sys.stderr)
-    return backend
+
+
+def _choice() -> BackendChoice:
+    try:
+        return IdentitySettings().choice()
+    except ValidationError as error:
+        first = error.errors()[0]
+        raise BadInput(f"{first['loc'][0]}: {first['msg']}") from error
 
 
 def _run_identity(options: argparse.Namespace) -> None:
     if options.status and options.images:
         raise BadInput("--status compares no pictures; leave them out")
     if options.status:
-        _print_status(identity_status(IdentitySettings().choice()), as_json=options.json)
+        _print_status(identity_status(_choice()), as_json=options.json)
         return
     if len(options.images) != 2:
         raise BadInput("two pictures are compared; or ask for --status")
-    report = alike(options.images[0], options.images[1], backend=_backend())
+    with _backend() as backend:
+        report = alike(options.images[0], options.images[1], backend=backend)
     if options.json:
         _print_json(report)
     else:

@@ -10,8 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
 from services.scoring.adapters.identity import IdentityBackend
 from services.scoring.domain import CLIP_METRICS, Expectation, Measurement, Reading, SourceRegion, unmeasurable
@@ -42,7 +41,7 @@ from services.scoring.workers.meters import (
 )
 from services.scoring.workers.process import settle
 from shared.video.decode import VideoError, VideoInfo, probe
-from shared.video.pictures import is_sequence, probe_pictures
+from shared.video.pictures import eight_bits, is_sequence, probe_pictures
 from shared.video.planes import Planes, StoredFrame, iter_planes, iter_stored, last_planes
 
 FPS_TOLERANCE = 0.005
@@ -209,12 +208,16 @@ def _identity_meter(request: MeasurementRequest, identity: IdentityBackend) -> I
     metric = "identity_similarity"
     if request.source_image is None:
         return Reading(metric=metric, not_measurable="the character has no source image")
-    try:
-        first = identity.tracker(load_image(request.source_image), known=request.known_region)
-        further = [identity.tracker(load_image(path)) for path in request.further_source_images]
-        return IdentityMeter(tracker=first, further=further)
-    except ValueError as error:
-        return Reading(metric=metric, not_measurable=str(error))
+    trackers = []
+    images = (request.source_image, *request.further_source_images)
+    for number, path in enumerate(images, start=1):
+        try:
+            known = request.known_region if number == 1 else None
+            trackers.append(identity.tracker(load_image(path), known=known))
+        except ValueError as error:
+            which = f"number {number} of {len(images)} source images: " if len(images) > 1 else ""
+            return Reading(metric=metric, not_measurable=f"{which}{error}")
+    return IdentityMeter(tracker=trackers[0], further=trackers[1:])
 
 
 def _handover_meter(request: MeasurementRequest) -> HandoverMeter | Reading:
@@ -247,11 +250,12 @@ MAX_IMAGE_PIXELS = 64_000_000
 
 
 def load_image(path: Path) -> Rgb:
-    """A source photograph as RGB. Raises ValueError, with the reason, for anything that is not one."""
+    """A source photograph as RGB, upright: a camera that was held sideways only notes it, and what renders from the
+    photograph turns it as well. Raises ValueError, with the reason, for anything that is not one."""
     try:
         with Image.open(path, formats=("PNG", "JPEG", "WEBP")) as image:
             if image.width * image.height > MAX_IMAGE_PIXELS:
                 raise ValueError(f"the source image has {image.width}x{image.height} pixels, more than can be used")
-            return np.asarray(image.convert("RGB"), dtype=np.uint8)
+            return eight_bits(ImageOps.exif_transpose(image))
     except (OSError, SyntaxError, Image.DecompressionBombError) as error:
-        raise ValueError("the source image cannot be read") from error
+        raise ValueError("the source image cannot be read as PNG, JPEG or WebP") from error

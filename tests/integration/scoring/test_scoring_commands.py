@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import ExifTags, Image
 
 from services.scoring.commands import FIELDS, main
 from services.scoring.domain import CLIP_METRICS
@@ -34,7 +34,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(autouse=True)
 def weightless(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("SCORING_IDENTITY_BACKEND", "RUSHES_FACE_MODELS"):
+    for name in ("SCORING_IDENTITY_BACKEND", "SCORING_IDENTITY_DEVICE", "RUSHES_FACE_MODELS"):
         monkeypatch.delenv(name, raising=False)
 
 
@@ -260,6 +260,49 @@ def test_wrong_usage_is_one_line_and_exit_code_2(
         main(arguments)
     assert end.value.code == 2
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_a_photograph_is_seen_as_the_camera_noted_it_was_held_and_with_all_its_bits(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What a phone stores lying, with a note; and grey of 16 bits, which Pillow by itself clips at 255."""
+    upright = Image.fromarray(photograph("astronaut"))
+    upright.save(tmp_path / "upright.png")
+    noted = Image.Exif()
+    noted[ExifTags.Base.Orientation] = 6
+    upright.rotate(90, expand=True).save(tmp_path / "noted.png", exif=noted)
+    grey = np.asarray(upright.convert("L"))
+    Image.fromarray(grey).save(tmp_path / "grey.png")
+    Image.fromarray(grey.astype(np.uint16) * 257).save(tmp_path / "grey16.png")
+    for one, two in (("upright", "noted"), ("grey", "grey16")):
+        report = said(capsys, "identity", tmp_path / f"{one}.png", tmp_path / f"{two}.png", "--json")
+        assert report["similarity"] > 0.999, two
+
+
+def test_a_setting_that_cannot_be_is_one_line_and_exit_code_2(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SCORING_IDENTITY_DEVICE", "tpu")
+    for command in (["identity", "--status"], ["score", str(folder / "good.mp4")]):
+        assert main(command) == 2
+        printed = capsys.readouterr()
+        assert printed.out == ""
+        assert printed.err == f"{command[0]}: SCORING_IDENTITY_DEVICE: Input should be 'cpu' or 'cuda'\n"
+
+
+def test_that_a_model_fell_back_is_not_a_second_line_beside_bad_input(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The weightless back-end has no model, so it cannot run on a graphics card, wherever this runs."""
+    monkeypatch.setenv("SCORING_IDENTITY_DEVICE", "cuda")
+    good, face = str(folder / "good.mp4"), str(folder / "face.png")
+    for bad in (["score", "absent.mp4"], ["drift", good, "absent.mp4"], ["identity", face, "absent.png"]):
+        assert main(bad) == 2
+        assert capsys.readouterr().err.count("\n") == 1
+    assert main(["identity", face, face, "--json"]) == 0
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["similarity"] > 0.99
+    assert printed.err.startswith("identity: CUDA was asked for")
 
 
 def test_status_says_what_compares_and_a_missing_setting(

@@ -272,6 +272,13 @@ def test_a_source_image_that_is_none_gives_a_reason(data: bytes, tmp_path: Path)
         load_image(path)
 
 
+def test_of_several_source_images_the_one_that_cannot_be_used_is_named(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"GIF89a")
+    found = measured(folder, further_source_images=(folder / "source.png", tmp_path / "broken.png"))
+    reason = found.readings["identity_similarity"].not_measurable
+    assert reason == "number 3 of 3 source images: the source image cannot be read as PNG, JPEG or WebP"
+
+
 def test_a_clip_that_is_noted_to_be_turned_is_measured_as_it_is_seen(folder: Path) -> None:
     """A phone's clip is stored lying, with a display matrix. Sizes and regions are those of the upright picture."""
     frames = shots(size=(192, 128))
