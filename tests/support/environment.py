@@ -8,14 +8,14 @@ away what is asked of 127.0.0.1, PGPORT names another socket.
 from collections.abc import MutableMapping
 
 KEPT = {
-    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "VIRTUAL_ENV", "JAVA_HOME", "CI",
+    "PATH", "HOME", "USER", "LOGNAME", "TMPDIR", "TZ", "VIRTUAL_ENV", "CI",
     "RUSHES_CHROMIUM", "RUSHES_KAFKA_LIB", "RUSHES_FACE_MODELS", "RUSHES_SCREENSHOTS", "SCORING_FACE_PACK",
 }  # fmt: skip
 """CI because pytest says more where it is set. HOME, USER and the like because programs look for them."""
 
 KEPT_PREFIXES = (
     "RUSHES_TEST_", "PYTEST_", "PYTHON", "PLAYWRIGHT_", "LD_", "NUMBA_", "OPENCV_", "OMP_", "OPENBLAS_", "NPY_", "ORT_",
-    "CUDA_", "NVIDIA_", "COV_", "COVERAGE_",
+    "CUDA_", "NVIDIA_", "JAVA_", "JDK_JAVA_", "GLIBC_", "COV_", "COVERAGE_",
 )  # fmt: skip
 """What says how this interpreter and its libraries run on this machine."""
 
