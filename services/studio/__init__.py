@@ -1,4 +1,5 @@
-"""Studio is the edge: the one public `/api`, media, the report page and the `rushes` command line.
+"""Studio is the edge: the one public `/api`, media, the `rushes` command line, and pages: runs with their reports,
+scenes with their boundaries.
 
 Decides nothing. Hears token.revoked, regression.progressed, regression.completed, generation.progressed,
 segment.failed, segment.staled, scene.paused, boundary.checked and boundary.repair_rejected. Says nothing. Owns

@@ -434,6 +434,21 @@ async def test_accepting_keeps_the_numbers_and_says_who_did(smoothing: Smoothing
     assert [event.accepted_by for event in await smoothing.said() if isinstance(event, BoundaryChecked)] == [None, None]
 
 
+async def test_what_was_repaired_and_undone_can_be_accepted_as_it_is(smoothing: Smoothing, scene: Scene) -> None:
+    _, two, _ = scene
+    repair_id = await asked(smoothing, two)
+    await smoothing.work()
+    repaired = await candidate(smoothing, two, repair_id)
+    await smoothing.deliver(activated(repaired, 4), activated(two, 5))
+    assert await state(smoothing, repair_id) is domain.RepairState.UNDONE
+    await smoothing.work()
+    await smoothing.said()
+    await smoothing.repairing.accept(ada(), domain.SegmentId(two.segment_id), domain.Side.BEFORE)
+    [said] = await smoothing.said()
+    assert isinstance(said, BoundaryChecked) and said.reading is not None
+    assert (said.accepted_by, said.next.segment_id, said.reading.ssim) == ("ada", two.segment_id, 0.6)
+
+
 async def test_a_repair_goes_with_its_scene(smoothing: Smoothing, scene: Scene) -> None:
     repair_id = await asked(smoothing, scene[1])
     job = await smoothing.repairing.claim()
