@@ -21,6 +21,9 @@ from tests.support.http import TestKeys
 from tests.support.services import until_ready
 from tests.support.studio import FakeServices, build_studio
 
+PATIENCE_MS = 120_000
+"""Only for what hangs: a busy machine draws a page in more than the 30 s that a browser is given by itself."""
+
 
 @pytest.fixture(scope="session")
 def chromium() -> str:
@@ -79,6 +82,7 @@ async def browser(chromium: str) -> AsyncIterator[Any]:
 async def page(browser: Any, site: str, keys: TestKeys) -> AsyncIterator[Any]:
     """A page of a person who signed in as creator, the way people do. A script error fails the test."""
     context = await browser.new_context(base_url=site, viewport={"width": 1280, "height": 1000})
+    context.set_default_timeout(PATIENCE_MS)
     opened = await context.new_page()
     errors: list[str] = []
     opened.on("pageerror", lambda error: errors.append(str(error)))
