@@ -60,7 +60,7 @@ class GenerationCancelRequested(Event):
 
 
 class GenerationProgressed(Event):
-    """At most twice a second per job; a hint that may be lost."""
+    """At most twice a second per job, apart from how it ended, which is always said; a hint that may be lost."""
 
     key_field: ClassVar[str] = "job_id"
 

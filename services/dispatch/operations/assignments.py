@@ -150,8 +150,7 @@ class AssignmentOperations:
             if scene is None or segment is None or scene.finished_at is not None:
                 return
             stopped = await self._store.cancel_jobs(tx, scene.id, now)
-            for job in stopped:
-                await self._store.abandon_open_attempts(tx, job.id, now)
+            await self._chains.abandon(tx, scene, stopped, now)
             failure = Failure(
                 kind="timeout", message="the deadline of the request passed before it was rendered", permanent=True
             )

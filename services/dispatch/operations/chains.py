@@ -1,5 +1,6 @@
 """What several use cases do inside their transaction to the chain of a scene whose lock they hold."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 from services.dispatch.domain.jobs import Failure, FailureKind, Job
@@ -7,19 +8,9 @@ from services.dispatch.domain.queue import kind_of, turn_of
 from services.dispatch.domain.regeneration import CascadeState
 from services.dispatch.domain.scenes import Scene, SceneState, Segment, first_unfinished, remaining_chain
 from services.dispatch.metrics import RENDERS
+from services.dispatch.operations.events import failed_event, progressed_event
 from services.dispatch.operations.fitness import Fitness
 from services.dispatch.store import Store
-from shared.contracts.segment import SegmentFailed
-from shared.contracts.types import (
-    CharacterId,
-    ProjectId,
-    Purpose,
-    RenderFailure,
-    SceneId,
-    SceneTypeId,
-    SegmentId,
-    Tier,
-)
 from shared.ids import uuid7
 from shared.postgres import Transaction
 
@@ -119,29 +110,15 @@ class Chains:
 
     async def stop_jobs(self, tx: Transaction, scene: Scene, reason: str, now: datetime) -> int:
         """All its renders, regenerations too, and a cascade. Returns the attempts of the last one stopped."""
-        attempts = 0
         await self._store.end_cascade(tx, scene.id, state=CascadeState.STOPPED, reason=reason, now=now)
-        for job in await self._store.cancel_jobs(tx, scene.id, now):
-            attempts = job.attempt
+        jobs = await self._store.cancel_jobs(tx, scene.id, now)
+        await self.abandon(tx, scene, jobs, now)
+        return jobs[-1].attempt if jobs else 0
+
+    async def abandon(self, tx: Transaction, scene: Scene, jobs: Sequence[Job], now: datetime) -> None:
+        """What was sent of these cancelled jobs is nobody's any more; whoever watches them hears that they ended."""
+        for job in jobs:
             RENDERS.labels("abandoned").inc(await self._store.abandon_open_attempts(tx, job.id, now))
-        return attempts
-
-
-def failed_event(scene: Scene, segment: Segment, failure: Failure, *, attempts: int, now: datetime) -> SegmentFailed:
-    return SegmentFailed(
-        scene_id=SceneId(scene.id),
-        segment_id=SegmentId(segment.id),
-        position=segment.position,
-        segment_count=scene.segment_count,
-        project_id=ProjectId(scene.project_id),
-        character_id=CharacterId(scene.character_id),
-        scene_type_id=SceneTypeId(scene.scene_type_id),
-        purpose=Purpose(scene.purpose),
-        tier=Tier(scene.tier),
-        request_id=scene.request_id,
-        failure=RenderFailure(
-            kind=failure.kind, message=failure.message, node=failure.node, permanent=failure.permanent
-        ),
-        attempts=attempts,
-        failed_at=now,
-    )
+            segment = await self._store.segment_in(tx, job.segment_id)
+            if job.attempt and segment is not None:
+                await tx.emit(progressed_event(scene, segment.position, job.id, "cancelled"))

@@ -17,6 +17,7 @@ from services.dispatch.domain.regeneration import (
 )
 from services.dispatch.domain.scenes import Json, Scene, Segment, SegmentState
 from services.dispatch.domain.timeline import Activation, Timeline
+from services.dispatch.operations.chains import Chains
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.operations.plans import say_if_changed
 from services.dispatch.operations.replacements import Replacements
@@ -53,6 +54,7 @@ class RegenerationOperations:
         now: Clock = utc_now,
     ) -> None:
         self._store = store
+        self._chains = Chains(store)
         self._gates = gates
         self._timelines = timelines
         self._replacements = Replacements(store=store, timelines=timelines)
@@ -100,8 +102,8 @@ class RegenerationOperations:
                     f"segment {segment_id} is {held.segment.state.value}; only a new version that is on its way can be "
                     f"cancelled, or scene {held.scene.id} as a whole"
                 )
-            for job in await self._store.cancel_jobs_of_segment(held.tx, segment_id, now):
-                await self._store.abandon_open_attempts(held.tx, job.id, now)
+            jobs = await self._store.cancel_jobs_of_segment(held.tx, segment_id, now)
+            await self._chains.abandon(held.tx, held.scene, jobs, now)
             await self._store.cancel_version(held.tx, segment_id)
             if held.segment.cascade_id is not None:
                 reason = f"cancelled by {cause.actor}"

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from services.dispatch.domain.errors import LeaseLost
 from services.dispatch.domain.estimates import expected_seconds
@@ -24,32 +23,14 @@ from services.dispatch.domain.watchdog import time_limit
 from services.dispatch.metrics import QUEUED_SECONDS, RENDER_SECONDS, RENDERS, REPEATED_RENDERS
 from services.dispatch.operations.assignments import Assignment
 from services.dispatch.operations.chains import Chains
+from services.dispatch.operations.events import ProgressState, generated_event, progressed_event
 from services.dispatch.operations.replacements import Replacements
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.operations.usage import UsageOperations
 from services.dispatch.store import Store
 from shared.clock import Clock, utc_now
-from shared.contracts.generation import GenerationProgressed
-from shared.contracts.segment import SegmentGenerated
-from shared.contracts.types import (
-    CharacterId,
-    ClipExpectation,
-    EnvironmentFingerprint,
-    JobId,
-    LockedAsset,
-    ProjectId,
-    Purpose,
-    RenderParameters,
-    SceneId,
-    SceneTypeId,
-    SegmentId,
-    StoredClip,
-    Tier,
-)
 from shared.postgres import Transaction
-
-ProgressState = Literal["queued", "submitted", "running", "storing", "done", "failed", "cancelled"]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,7 +91,7 @@ class RenderOperations:
         async with self._store.transaction(assignment.cause()) as tx:
             await self._leased(tx, assignment)
             await self._store.mark_submitted(tx, job_id=attempt.job_id, attempt=attempt.attempt, now=now)
-            await self._say_progress(tx, assignment, "submitted", 0.0)
+            await self._say_progress(tx, assignment, "submitted")
         return replace(attempt, state=AttemptState.SUBMITTED, submitted_at=now)
 
     async def began(self, assignment: Assignment, attempt: Attempt, *, say: bool) -> Attempt:
@@ -119,7 +100,7 @@ class RenderOperations:
         async with self._store.transaction(assignment.cause()) as tx:
             await self._store.mark_began(tx, job_id=attempt.job_id, attempt=attempt.attempt, now=now)
             if say:
-                await self._say_progress(tx, assignment, "running", 0.0)
+                await self._say_progress(tx, assignment, "running")
         return replace(attempt, began_at=now)
 
     async def time_limit(self, assignment: Assignment, *, most: float) -> float:
@@ -135,6 +116,7 @@ class RenderOperations:
             held = await self._hold(tx, assignment)
             await self._close(tx, attempt, AttemptState.WITHDRAWN, None)
             await self._store.requeue_job(tx, job_id=held.job.id, available_at=self._now(), keep_server=False)
+            await self._say_progress(tx, assignment, "queued")
         RENDERS.labels("withdrawn").inc()
         self._new_work()
 
@@ -184,6 +166,7 @@ class RenderOperations:
             else:
                 available_at = self._now() + backoff(failed_attempts)
                 await self._store.requeue_job(tx, job_id=held.job.id, available_at=available_at, keep_server=False)
+                await self._say_progress(tx, assignment, "queued")
         RENDERS.labels("lost" if failure.kind == "lost" else "failed").inc()
         self._new_work()
         return decided
@@ -215,6 +198,7 @@ class RenderOperations:
             await self._close(tx, attempt, AttemptState.ADOPTED, None)
             abandoned = await self._store.abandon_open_attempts(tx, held.job.id, now)
             await self._store.finish_job(tx, job_id=held.job.id, state=JobState.DONE, failure=None, now=now)
+            await self._say_progress(tx, assignment, "done", 1.0)
             await tx.emit(generated_event(held.scene, await self._saved(tx, held)))
             await self._replacements.arrived(tx, held.scene, timeline, held.segment, render, now)
             if held.segment.is_current:
@@ -240,6 +224,7 @@ class RenderOperations:
         now = self._now()
         await self._store.abandon_open_attempts(tx, held.job.id, now)
         await self._store.finish_job(tx, job_id=held.job.id, state=JobState.FAILED, failure=failure, now=now)
+        await tx.emit(progressed_event(held.scene, held.segment.position, held.job.id, "failed"))
         await self._chains.fail(tx, held.scene, held.segment, failure, attempts=held.job.attempt, now=now)
         await self._replacements.failed(tx, held.segment, failure.text, now)
         await self._gates.settle(tx, held.scene.id)
@@ -267,76 +252,12 @@ class RenderOperations:
         return _Held(job=job, scene=scene, segment=segment)
 
     async def _say_progress(
-        self, tx: Transaction, assignment: Assignment, state: ProgressState, fraction: float
+        self, tx: Transaction, assignment: Assignment, state: ProgressState, fraction: float = 0.0
     ) -> None:
-        await tx.emit(
-            GenerationProgressed(
-                job_id=JobId(assignment.job.id),
-                scene_id=SceneId(assignment.scene.id),
-                request_id=assignment.scene.request_id,
-                position=assignment.segment.position,
-                segment_count=assignment.scene.segment_count,
-                state=state,
-                fraction=min(1.0, max(0.0, fraction)),
-                purpose=Purpose(assignment.scene.purpose.value),
-            )
-        )
+        position, job_id = assignment.segment.position, assignment.job.id
+        await tx.emit(progressed_event(assignment.scene, position, job_id, state, fraction))
 
     async def _saved(self, tx: Transaction, held: _Held) -> Segment:
         saved = await self._store.segment_in(tx, held.segment.id)
         assert saved is not None
         return saved
-
-
-def generated_event(scene: Scene, segment: Segment) -> SegmentGenerated:
-    """`segment` as saved with its clip."""
-    clip, parameters = segment.clip, RenderParameters.model_validate(segment.parameters)
-    assert clip is not None and segment.seed_image_sha256 is not None and segment.server is not None
-    assert segment.job_id is not None and segment.attempt is not None and segment.prompt_id is not None
-    assert segment.queued_seconds is not None and segment.render_seconds is not None
-    assert segment.generated_at is not None
-    return SegmentGenerated(
-        scene_id=SceneId(scene.id),
-        segment_id=SegmentId(segment.id),
-        position=segment.position,
-        segment_count=scene.segment_count,
-        version=segment.version,
-        project_id=ProjectId(scene.project_id),
-        character_id=CharacterId(scene.character_id),
-        scene_type_id=SceneTypeId(scene.scene_type_id),
-        purpose=Purpose(scene.purpose.value),
-        tier=Tier(scene.tier.value),
-        request_id=scene.request_id,
-        clip=StoredClip(
-            sha256=clip.sha256,
-            size_bytes=clip.size_bytes,
-            frame_digest=clip.frame_digest,
-            width=clip.width,
-            height=clip.height,
-            frames=clip.frames,
-            fps=clip.fps,
-            duration_seconds=clip.duration_seconds,
-        ),
-        last_frame_sha256=clip.last_frame_sha256,
-        seed_image_sha256=segment.seed_image_sha256,
-        source_image_sha256=scene.source_image_sha256,
-        previous_clip_sha256=segment.previous_clip_sha256,
-        baseline_clip_sha256=segment.baseline_clip_sha256,
-        expected=ClipExpectation(
-            width=parameters.width,
-            height=parameters.height,
-            frames=None if parameters.frames is None else parameters.frames - segment.dropped_frames,
-            fps=parameters.fps,
-        ),
-        parameters=parameters,
-        assets=tuple(LockedAsset.model_validate(asset) for asset in scene.assets),
-        environment=EnvironmentFingerprint.model_validate(segment.environment),
-        job_id=JobId(segment.job_id),
-        attempt=segment.attempt,
-        prompt_id=segment.prompt_id,
-        server=segment.server,
-        queued_seconds=segment.queued_seconds,
-        render_seconds=segment.render_seconds,
-        repair_id=segment.repair_id,
-        generated_at=segment.generated_at,
-    )

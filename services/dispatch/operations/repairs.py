@@ -19,7 +19,7 @@ from services.dispatch.domain.repairs import (
 from services.dispatch.domain.scenes import Clip, Json, Scene, Segment
 from services.dispatch.domain.timeline import Activation, Outcome, Timeline
 from services.dispatch.metrics import REPAIRS
-from services.dispatch.operations.rendering import generated_event
+from services.dispatch.operations.events import generated_event
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import ACTOR, Timelines
 from services.dispatch.store import Store

@@ -27,10 +27,10 @@ from services.dispatch.domain.shots import (
 )
 from services.dispatch.domain.timeline import Activation, Outcome
 from services.dispatch.operations.chains import Chains
+from services.dispatch.operations.events import generated_event
 from services.dispatch.operations.parameters import checked_parameters, workflow_of
 from services.dispatch.operations.planning import NewScene, Planner, locked, refuse_wrong_kinds
 from services.dispatch.operations.plans import say_changed
-from services.dispatch.operations.rendering import generated_event
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.operations.timelines import Timelines
 from services.dispatch.store import Store

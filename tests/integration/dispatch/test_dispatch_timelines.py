@@ -13,7 +13,7 @@ from services.dispatch.domain.repairs import Repair, RepairState
 from services.dispatch.domain.scenes import Clip, Render, Scene, Segment, SegmentState
 from services.dispatch.domain.timeline import Timeline
 from services.dispatch.operations.assignments import Assignment
-from services.dispatch.operations.rendering import generated_event
+from services.dispatch.operations.events import generated_event
 from services.dispatch.operations.scenes import NewScene
 from shared.cause import Cause
 from shared.contracts.boundary import BoundarySmoothed
