@@ -262,6 +262,36 @@ def grouped_as_webm() -> Workflow:
     return Workflow(name="grouped", graph=graph, bindings=bindings, frames=4, fps=6.0)
 
 
+def worded_as_mp4() -> Workflow:
+    """Numbers written as texts, a height that its node works out, a name held by another node, a second clip beside."""
+    graph: Graph = {
+        "12:3": _node("LoadImage", image="seed.png"),
+        "12:4": _node("ImageScale", image=["12:3", 0], upscale_method="area", width="128", height=0, crop="disabled"),
+        "12:5": _node("ImageAddNoise", image=["12:4", 0], seed="5", strength="0.05"),
+        "12:6": _node("RepeatImageBatch", image=["12:5", 0], amount="4"),
+        "12:7": _node("ImageScale", image=["12:6", 0], upscale_method="area", width=96, height=96, crop="center"),
+        "12:8": _node("CreateVideo", images=["12:7", 0], fps="10"),
+        "12:9": _node("PrimitiveString", value="a/b/c"),
+        "12:10": _node("SaveVideo", video=["12:8", 0], filename_prefix=["12:9", 0], format="auto", codec="auto"),
+        "12:11": _node("SaveWEBM", images=["12:6", 0], filename_prefix=["12:9", 0], codec="vp9", fps="10", crf="40"),
+    }
+    bindings = {
+        "seed_image": {"node": "12:3", "input": "image"},
+        "seed": {"node": "12:5", "input": "seed"},
+        "height": {"node": "12:4", "input": "height"},
+        "video_output": {"node": "12:10"},
+    }
+    return Workflow(name="worded", graph=graph, bindings=bindings, frames=4, fps=10.0)
+
+
 WORKFLOWS: Mapping[str, Workflow] = {
-    one.name: one for one in (grain_as_mp4(), dissolve_as_webm(), flash_as_webp(), still_as_webp(), grouped_as_webm())
+    one.name: one
+    for one in (
+        grain_as_mp4(),
+        dissolve_as_webm(),
+        flash_as_webp(),
+        still_as_webp(),
+        grouped_as_webm(),
+        worded_as_mp4(),
+    )
 }
