@@ -35,10 +35,11 @@ from services.dispatch.settings import Settings
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
-from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.rendering import RenderWorker
 from services.dispatch.workers.repairs import RepairWorker
 from services.dispatch.workers.servers import ServerKeeper
 from services.dispatch.workers.upkeep import UpkeepWorker
+from services.dispatch.workers.waiting import Patience
 from shared.service import Chassis, run
 
 COLLECTING_STEPS = 2

@@ -55,9 +55,10 @@ from services.dispatch.operations.undoing import UndoOperations
 from services.dispatch.store import Store
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
-from services.dispatch.workers.rendering import Patience, RenderWorker
+from services.dispatch.workers.rendering import RenderWorker
 from services.dispatch.workers.repairs import RepairWorker
 from services.dispatch.workers.upkeep import UpkeepWorker
+from services.dispatch.workers.waiting import Patience
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 from shared.contracts.asset import AssetUpdated, AssetVersionPublished, UpdateCause

@@ -16,6 +16,7 @@ from typing import Any
 import aiohttp
 
 from services.dispatch.adapters.comfyui_history import MAX_MESSAGE, refusal_of, result_of, snapshot_of
+from services.dispatch.adapters.comfyui_messages import progress_of
 from services.dispatch.adapters.render_server import (
     Absent,
     Finished,
@@ -243,7 +244,7 @@ class ComfyUIServer:
             async with connection as socket:
                 self._client_id = client_id
                 async for message in socket:
-                    told = _progress_of(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
+                    told = progress_of(message.data) if message.type is aiohttp.WSMsgType.TEXT else None
                     if told is None:
                         continue
                     if news.qsize() >= NEWS_LIMIT:
@@ -302,27 +303,3 @@ def _json_or_text(content: bytes) -> Any:
         return json.loads(content)
     except ValueError:
         return content.decode(errors="replace")[:MAX_MESSAGE]
-
-
-def _progress_of(text: str) -> Progress | None:
-    """None for messages that tell nothing about one prompt; `progress_state` is left out: it grows with the graph."""
-    try:
-        message = json.loads(text)
-        kind, data = message["type"], message["data"]
-        prompt_id = data.get("prompt_id")
-    except (ValueError, KeyError, TypeError, AttributeError):
-        return None
-    if not isinstance(prompt_id, str):
-        return None
-    if kind == "progress":
-        most = float(data.get("max") or 1)
-        return Progress(prompt_id=prompt_id, node=data.get("node"), fraction=min(1.0, float(data["value"]) / most))
-    if kind == "execution_cached":
-        cached = tuple(str(node) for node in data.get("nodes") or ())
-        return Progress(prompt_id=prompt_id, node=None, fraction=0.0, cached=cached)
-    if kind == "executing":
-        node = data.get("node")
-        return Progress(prompt_id=prompt_id, node=node, fraction=0.0, ended=node is None)
-    if kind in ("execution_error", "execution_interrupted"):
-        return Progress(prompt_id=prompt_id, node=data.get("node_id"), fraction=0.0, ended=True)
-    return None

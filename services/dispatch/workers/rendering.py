@@ -9,7 +9,7 @@ import logging
 import time
 from collections.abc import Callable, Coroutine
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
@@ -29,13 +29,12 @@ from services.dispatch.adapters.render_server import (
 from services.dispatch.domain.errors import LeaseLost
 from services.dispatch.domain.graph import counted_nodes
 from services.dispatch.domain.jobs import Attempt, Failure, Next, Whereabouts, recover
-from services.dispatch.domain.pace import Pace
-from services.dispatch.domain.watchdog import LEAST_SECONDS
 from services.dispatch.metrics import REATTACHED
 from services.dispatch.operations.assignments import Assignment, AssignmentOperations
 from services.dispatch.operations.rendering import RenderOperations
 from services.dispatch.workers.clips import ClipCollector, GraphBuilder
 from services.dispatch.workers.fleet import Fleet
+from services.dispatch.workers.waiting import Patience, Waiting
 from services.dispatch.workers.watches import Watch
 from shared.clock import utc_now
 from shared.errors import TransientError
@@ -44,17 +43,6 @@ from shared.postgres.errors import is_transient
 logger = logging.getLogger(__name__)
 
 AWAY_PAUSE = timedelta(seconds=1)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Patience:
-    """How long is waited, in seconds. Every wait ends."""
-
-    lease: float
-    poll: float
-    render: float
-    queue: float
-    away: float
 
 
 @dataclass(slots=True, kw_only=True)
@@ -275,7 +263,7 @@ class RenderWorker:
         """Until the prompt has ended. Polling tells; the socket only says when to look sooner."""
         attempt, server = course.attempt, course.server
         assert attempt is not None
-        waiting = _Waiting(patience=self._patience, started=time.monotonic())
+        waiting = Waiting(patience=self._patience, started=time.monotonic())
         prompt_id, nodes = str(attempt.prompt_id), counted_nodes(assignment.graph)
         with self._fleet.watch(server.name, prompt_id, needs_id=assignment.job.needs_id, nodes=nodes) as watch:
             while True:
@@ -302,7 +290,7 @@ class RenderWorker:
                 await watch.wait(self._patience.poll)
 
     async def _look(
-        self, server: RenderServer, attempt: Attempt, waiting: "_Waiting", *, ended: bool
+        self, server: RenderServer, attempt: Attempt, waiting: Waiting, *, ended: bool
     ) -> "Finished | Absent | Queued | Running | None":
         """None while the server does not answer, as long as patience lasts: a short restart is no reason to move."""
         try:
@@ -330,7 +318,7 @@ class RenderWorker:
         except ServerStuck as error:
             raise ServerStuck(f"{problem}, and {error}") from error
 
-    async def _say_progress(self, assignment: Assignment, watch: Watch, waiting: "_Waiting", *, running: bool) -> None:
+    async def _say_progress(self, assignment: Assignment, watch: Watch, waiting: Waiting, *, running: bool) -> None:
         if running and watch.fraction > waiting.said_fraction and waiting.pace.may_speak(time.monotonic()):
             waiting.said_fraction = watch.fraction
             await self._renders.progressed(assignment, "running", watch.fraction)
@@ -349,42 +337,3 @@ class RenderTimeout(RenderError):
 
     def __init__(self, message: str) -> None:
         super().__init__(message, kind="timeout")
-
-
-@dataclass(slots=True, kw_only=True)
-class _Waiting:
-    """The clocks of one wait."""
-
-    patience: Patience
-    started: float
-    """When it began to wait for other people's prompts: those of ours before it have clocks of their own."""
-    limit: float | None = None
-    """How long it may run, once that matters."""
-    away_since: float | None = None
-    pace: Pace = field(default_factory=lambda: Pace(time.monotonic()))
-    """Its submission was said."""
-    said_fraction: float = 0.0
-
-    def needs_limit(self, attempt: Attempt) -> bool:
-        return self.limit is None and _ran_seconds(attempt) > min(LEAST_SECONDS, self.patience.render)
-
-    def too_long(self, found: "Queued | Running | None", attempt: Attempt, *, behind_own: bool) -> str | None:
-        now = time.monotonic()
-        if behind_own:
-            self.started = now
-        if isinstance(found, Running):
-            if self.limit is not None and _ran_seconds(attempt) > self.limit:
-                return f"it ran longer than {self.limit:g} s"
-        elif isinstance(found, Queued) and now - self.started > self.patience.queue:
-            return f"it waited longer than {self.patience.queue:g} s on the render server"
-        return None
-
-    def away_too_long(self) -> bool:
-        now = time.monotonic()
-        self.away_since = self.away_since or now
-        return now - self.away_since > self.patience.away
-
-
-def _ran_seconds(attempt: Attempt) -> float:
-    """By what was written down when it began: a restart of dispatch does not begin its time anew."""
-    return 0.0 if attempt.began_at is None else (utc_now() - attempt.began_at).total_seconds()
