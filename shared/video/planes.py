@@ -62,6 +62,11 @@ class StoredFrame:
     planes: Planes
     _frame: VideoFrame
 
+    @property
+    def seconds(self) -> float | None:
+        """When it is shown; None where the clip does not say, as a folder of pictures does not."""
+        return self._frame.time
+
     def rgb(self) -> Rgb:
         """The frame as 8-bit RGB, upright; converted at each call."""
         rgb = np.asarray(self._frame.to_ndarray(format="rgb24"), dtype=np.uint8)

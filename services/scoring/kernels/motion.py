@@ -13,8 +13,9 @@ Mask = NDArray[np.bool_]
 SIDE = 96
 """Flow at 96 x 96 pixels costs one millisecond and still sees a drift of 0.1 % of the frame."""
 
-LEAST_SIDE = 16
-"""Two patches of the flow's search; on less, OpenCV's implementation reads outside its pyramid."""
+LEAST_SIDE = 32
+"""Four patches of the flow's search, which starts at a quarter of the size; on less, OpenCV's implementation reads
+outside its pyramid, and the process falls (of a clip nine times as wide as high, for example)."""
 
 CONSISTENCY_SHARE = 0.01
 CONSISTENCY_FLOOR = 0.5

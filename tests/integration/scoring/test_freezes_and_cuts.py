@@ -1,9 +1,11 @@
 """Freezes and cuts are those of FFmpeg's `freezedetect` and `scdet`, run on the same encoded clips."""
 
 from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
 from functools import lru_cache
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
 
@@ -102,6 +104,31 @@ def test_freezes_are_those_of_freezedetect(coded: str, tmp_path: Path) -> None:
             assert told == freezedetect(path, seconds), f"{name}, {seconds} s"
             seen.add(bool(told))
     assert seen == {True, False}
+
+
+def at_times(path: Path, frames: Sequence[Rgb], milliseconds: Sequence[int]) -> Path:
+    """Each frame shown at its own time: a rate that varies."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("ffv1", rate=FPS)
+        stream.width, stream.height, stream.pix_fmt = *SIZE, "yuv420p"
+        stream.codec_context.time_base = Fraction(1, 1000)
+        for picture, time in zip(frames, milliseconds, strict=True):
+            frame = av.VideoFrame.from_ndarray(picture, "rgb24").reformat(format="yuv420p")
+            frame.pts, frame.time_base = time, Fraction(1, 1000)
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path
+
+
+def test_how_long_a_freeze_lasts_is_told_by_the_times_of_the_frames_not_by_their_number(tmp_path: Path) -> None:
+    """Ten repetitions within a sixth of a second are no freeze; three that last for most of a second are one."""
+    frames = held(held(moving("coffee"), 10, 10), 30, 3)
+    steps = [16 if 9 <= index < 20 else 250 if 29 <= index < 33 else 62 for index in range(FRAMES)]
+    times = [sum(steps[:index]) for index in range(FRAMES)]
+    path = at_times(tmp_path / "varying.mkv", frames, times)
+    assert frozen(path) == {0.25: [(30, 33)], 0.5: [(30, 33)], 2.0: []}
+    told = [m for m in filtered(path, "freezedetect", "d=0.5") if "lavfi.freezedetect.freeze_end" in m]
+    assert [float(m["lavfi.freezedetect.freeze_end"]) for m in told] == [times[33] / 1000]
 
 
 CUTS: dict[str, tuple[int, Callable[[], list[Rgb]]]] = {

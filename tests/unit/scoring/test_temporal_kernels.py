@@ -1,6 +1,7 @@
 """Kernels that look at several frames: known movements, published rules, and independent implementations."""
 
 import itertools
+from collections.abc import Callable
 
 import cv2
 import numpy as np
@@ -223,3 +224,16 @@ class TestStaticFlicker:
         assert not is_static(steps=np.array([moving] * 3 + [still] * 12), ends=(0.0, 0.0))
         assert is_static(steps=np.zeros(15), ends=(STATIC_LENGTH * 4, 0.0))
         assert not is_static(steps=np.zeros(15), ends=(0.0, STATIC_LENGTH * 4.01))
+
+
+@pytest.mark.parametrize("shape", [(22, 416), (31, 297), (16, 576), (9, 1024), (1, 9216), (5, 5)])
+@pytest.mark.parametrize("search", [flow, quick_flow])
+def test_a_ribbon_of_a_picture_has_a_flow_too(
+    search: Callable[..., "np.ndarray[tuple[int, ...], np.dtype[np.float32]]"], shape: tuple[int, int]
+) -> None:
+    """Clips much wider than high; where the search is given too little, this process ends here."""
+    picture = np.random.default_rng(1).integers(0, 256, shape).astype(np.uint8)
+    for one in (picture, picture.T.copy()):
+        field = search(previous=one, current=np.roll(one, 1, axis=1))
+        assert field.shape == (*one.shape, 2)
+        assert np.isfinite(field).all()

@@ -16,13 +16,15 @@ four frames at the draft tier's 16 fps are seen as a stop, and shorter repetitio
 
 class FreezeMeter:
     """FFmpeg's `freezedetect`: each frame is compared with the first of the freeze, so that a slow fade or a slow pan
-    is none, and what stands still for at least `least_seconds` is. Black frames are not also counted as frozen."""
+    is none, and what stands still for at least `least_seconds` is, by the times at which the frames are shown. Black
+    frames are not also counted as frozen."""
 
     def __init__(self, *, fps: float, least_seconds: float = FREEZE_SECONDS) -> None:
         self._fps = fps
         self._least_seconds = least_seconds
         self._frames = 0
         self._reference: Planes | None = None
+        self._since = self._shown = 0.0
         self._still: list[int] = []
         self._black: set[int] = set()
         self._runs: list[tuple[int, int]] = []
@@ -30,25 +32,27 @@ class FreezeMeter:
 
     def feed(self, frame: View) -> None:
         self._frames, self._size = frame.index + 1, frame.size
+        seconds = frame.source.seconds
+        self._shown = frame.index / self._fps if seconds is None else seconds
         if stillness.is_black(of=frame.surface):
             self._black.add(frame.index)
         if self._reference is not None and _stands_still(self._reference, frame.stored):
             self._still.append(frame.index)
             return
-        self._close(frame.index)
-        self._reference = frame.stored
+        self._close()
+        self._reference, self._since = frame.stored, self._shown
 
-    def _close(self, until: int) -> None:
-        """`until` is the first frame that moves again, or the clip's last: how `freezedetect` takes the time."""
+    def _close(self) -> None:
+        """Until the first frame that moves again, or the clip's last: how `freezedetect` takes the time."""
         if self._reference is not None and self._still:
-            microseconds = round((until - self._reference.index) / self._fps * 1e6)
+            microseconds = round((self._shown - self._since) * 1e6)
             if microseconds >= round(self._least_seconds * 1e6):
                 self._runs.append((self._still[0], self._still[-1] + 1))
         self._still = []
 
     def runs(self) -> list[tuple[int, int]]:
         """First frame that repeats and first that does not, of every freeze; to be asked at the end of the clip."""
-        self._close(self._frames - 1)
+        self._close()
         return self._runs
 
     def readings(self) -> tuple[Reading, ...]:
