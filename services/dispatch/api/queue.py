@@ -45,9 +45,10 @@ class QueueControlResponse(ResponseModel):
 class QueueResponse(QueueControlResponse):
     """Running work, what was sent after it, then waiting in the order in which it is started, then paused.
 
-    `waiting_total` counts all that waits.
+    `waiting_total` counts all that waits. `problem`: why no render server starts anything; null while one would.
     """
 
+    problem: str | None
     waiting_total: int
     entries: list[QueueEntryResponse]
 
@@ -101,6 +102,7 @@ def _shown(view: QueueView) -> QueueResponse:
         is_paused=view.control.is_paused,
         paused_by=view.control.paused_by,
         paused_at=view.control.paused_at,
+        problem=view.problem,
         waiting_total=view.waiting_total,
         entries=[_entry(entry) for entry in view.entries],
     )

@@ -128,6 +128,8 @@ def _state(entry: QueueEntry | None, view: QueueView) -> tuple[ProgressState, st
         return ProgressState.RENDERING, ""
     if entry.state == "paused":
         return ProgressState.HELD, f"scene {entry.row.scene_id} is paused"
+    if view.problem is not None:
+        return ProgressState.HELD, view.problem
     if entry.lacks:
         lacks = "; ".join(f"{server} lacks {', '.join(what)}" for server, what in sorted(entry.lacks.items()))
         return ProgressState.HELD, f"no render server that is ready can render it: {lacks}"

@@ -12,6 +12,7 @@ from services.dispatch.domain.scenes import Scene, Tier
 from services.dispatch.operations.score_gates import ScoreGates
 from services.dispatch.store import Store
 from services.dispatch.store.queue import QueueControl, QueueRow
+from services.dispatch.store.servers import ServerCopy
 from shared.cause import Cause
 from shared.clock import Clock, utc_now
 from shared.postgres import Transaction
@@ -35,9 +36,13 @@ class QueueEntry:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class QueueView:
-    """The running work, what was sent after it, then the first of the waiting in their order, then what is paused."""
+    """The running work, what was sent after it, then the first of the waiting in their order, then what is paused.
+
+    `problem`: why no render server starts anything; None while one would.
+    """
 
     control: QueueControl
+    problem: str | None
     waiting_total: int
     entries: Sequence[QueueEntry]
 
@@ -56,7 +61,8 @@ class QueueOperations:
         taken, waiting = await self._store.taken(), await self._store.waiting(limit=limit)
         held = await self._store.held(limit=limit)
         needed = await self._needed([*taken, *waiting, *held])
-        ready = {server.name for server in await self._store.servers() if server.state == "ready"}
+        servers = await self._store.servers()
+        ready = {server.name for server in servers if server.state == "ready"}
         unfit = await self._store.unfit(sorted({row.needs_id for row in waiting}))
         lacks = {needs: names for needs, names in unfit.items() if ready <= names.keys()}
         entries, busy = _taken(taken, needed, now)
@@ -71,7 +77,12 @@ class QueueOperations:
             entry = _entry(row, "waiting", needed[row.job_id], _after(now, until.get(row.job_id)))
             entries.append(replace(entry, lacks=lacks.get(row.needs_id, {})))
         entries += [_entry(row, "paused", needed[row.job_id], None) for row in held]
-        return QueueView(control=control, waiting_total=await self._store.queue_length(), entries=entries)
+        return QueueView(
+            control=control,
+            problem=None if ready else _nobody_ready(servers),
+            waiting_total=await self._store.queue_length(),
+            entries=entries,
+        )
 
     async def pause(self, cause: Cause) -> QueueControl:
         """Nothing new is started; what runs is finished."""
@@ -140,6 +151,11 @@ class QueueOperations:
             row.job_id: expected_seconds(samples[row.workflow_version_id, row.tier], row.parameters, row.tier)
             for row in rows
         }
+
+
+def _nobody_ready(servers: Sequence[ServerCopy]) -> str:
+    told = "; ".join(f"{one.name} is {one.state}{f' ({one.problem})' if one.problem else ''}" for one in servers)
+    return f"no render server takes work{f': {told}' if told else ''}"
 
 
 def _taken(

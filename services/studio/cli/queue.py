@@ -154,6 +154,8 @@ def _why_not(entry: dict[str, Any]) -> str:
 def _print(found: dict[str, Any]) -> None:
     if found["is_paused"]:
         print(f"paused by {found['paused_by']} since {found['paused_at']}")
+    if found["problem"] is not None:
+        print(found["problem"])
     table = Table(*COLUMNS, box=None)
     for entry in found["entries"]:
         table.add_row(*("" if entry[name] is None else str(entry[name]) for name in COLUMNS))

@@ -146,6 +146,19 @@ async def test_what_does_not_go_on_says_why(studio: Studio) -> None:
     assert (shown["state"], shown["outcome"], shown["reason"]) == ("ended", "cancelled", "cancelled by grace")
 
 
+async def test_without_a_server_that_takes_work_it_is_said_which_does_not_and_why(studio: Studio) -> None:
+    scene = await studio.scene()
+    assert (await studio.client.get("/api/queue")).json()["problem"] is None
+    studio.server.away = True
+    await studio.dispatch.fleet.check()
+    held = await studio.progress(f"scenes/{scene}")
+    assert held["state"] == "held" and held["reason"].startswith("no render server takes work: fake is away (")
+    assert (await studio.client.get("/api/queue")).json()["problem"] == held["reason"]
+    studio.server.away = False
+    await studio.dispatch.fleet.check()
+    assert (await studio.progress(f"scenes/{scene}"))["state"] == "waiting"
+
+
 async def test_a_regeneration_is_followed_by_its_own_number(studio: Studio) -> None:
     segments = await studio.rendered(seconds=30)
     asked = (await studio.post(f"/api/segments/{segments[1]['id']}/regenerate", status=202))["segment"]["id"]

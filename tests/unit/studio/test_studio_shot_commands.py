@@ -67,7 +67,14 @@ ANSWERS: dict[str, Any] = {
     "/api/test-shots/batches/4/cancel": BATCH,
     "/api/test-shots/9": {"id": 9, "state": "completed", "state_reason": ""},
     "/api/test-shots/9/promote": {},
-    "/api/queue": {"is_paused": True, "paused_by": "ada", "paused_at": "now", "waiting_total": 1, "entries": [ENTRY]},
+    "/api/queue": {
+        "is_paused": True,
+        "paused_by": "ada",
+        "paused_at": "now",
+        "waiting_total": 1,
+        "entries": [ENTRY],
+        "problem": "no render server takes work: gpu-1:8188 is away",
+    },
     "/api/usage": USAGE,
     "/api/projects/3": {"id": 3},
     "/api/scenes/7/resume": {"state": "rendering"},
@@ -138,6 +145,7 @@ def test_the_queue_is_shown_paused_and_moved(
     run("queue", "show")
     printed = capsys.readouterr().out
     assert "no ready render server can run scene 7: gpu-1:8188 lacks node class WanVideo" in printed
+    assert "no render server takes work: gpu-1:8188 is away" in printed
     assert "paused by ada" in printed and "harbour" in printed and "1 waiting in all" in printed
     run("queue", "pause")
     run("queue", "resume", "--scene", "7")
