@@ -1,6 +1,6 @@
 """The environment of a test run: what the machine needs and what is said to the tests, and nothing else.
 
-What somebody has set for his terminal, his proxy, his database or his CI would otherwise reach the code under test and
+What somebody has set for a terminal, a proxy, a database or a CI would otherwise reach the code under test and
 every program that a test starts: FORCE_COLOR puts colours into what is compared, COLUMNS breaks lines, http_proxy takes
 away what is asked of 127.0.0.1, PGPORT names another socket.
 """

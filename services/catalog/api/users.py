@@ -88,7 +88,7 @@ def _add_users(router: APIRouter, operations: UserOperations, store: UserStore) 
         return await store.find(user_id)
 
     @router.delete(
-        "/users/{user_id}", summary="Delete a user and revoke his tokens", status_code=status.HTTP_204_NO_CONTENT
+        "/users/{user_id}", summary="Delete a user and revoke their tokens", status_code=status.HTTP_204_NO_CONTENT
     )
     async def delete(user_id: UserId, cause: RequestCause, _: Admin) -> None:
         await operations.delete(cause, user_id)

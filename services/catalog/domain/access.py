@@ -17,7 +17,7 @@ def hash_of_token(text: str) -> str:
 
 
 def may_manage_tokens_of(user: User, *, actor: str, actor_is_admin: bool) -> bool:
-    """Everybody may manage his own access; an admin may manage everybody's."""
+    """Everybody may manage their own access; an admin may manage everybody's."""
     return actor_is_admin or user.name == actor
 
 

@@ -1,4 +1,4 @@
-"""The way in to a fresh installation: a first admin, and a file with his token."""
+"""The way in to a fresh installation: a first admin, and a file with their token."""
 
 from datetime import timedelta
 from typing import Protocol
@@ -36,7 +36,7 @@ class Bootstrap:
         The row is committed before the file is written. A crash between the two leaves a token that nobody has seen,
         and the next start issues another; the file never holds a token that the catalog does not know. A file that is
         missing, spoilt, from another installation or about to expire is written anew. Without an admin of that name (a
-        person deleted him) nothing is issued.
+        person deleted them) nothing is issued.
         """
         in_file = await self._file.read()
         async with self._store.transaction(Cause.begin("service:catalog")) as tx:

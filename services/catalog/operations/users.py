@@ -33,7 +33,7 @@ class UserOperations:
             return await self._store.insert(tx, name=name, role=role)
 
     async def delete(self, cause: Cause, user_id: domain.UserId) -> None:
-        """The user's tokens are revoked with him. Raises Conflict for the last admin."""
+        """The user's tokens are revoked too. Raises Conflict for the last admin."""
         async with self._store.transaction(cause) as tx:
             await self._store.lock_all(tx)
             user = await self._store.lock(tx, user_id)

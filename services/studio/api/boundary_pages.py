@@ -9,7 +9,8 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 from services.studio.adapters.upstream import UpstreamAway, Upstreams
 from services.studio.api.access import Access, Caller
 from services.studio.api.visits import bearer, read, signed_in
-from services.studio.domain.boundaries import SceneBoundaries, boundaries_of, later_segments, scene_line
+from services.studio.domain.boundaries import SceneBoundaries
+from services.studio.domain.boundary_reading import boundaries_of, later_segments, scene_line
 from services.studio.domain.routes import Owner
 from services.studio.web.pages import Pages
 from shared.http import Problem

@@ -1,4 +1,4 @@
-"""A person's visit to a page: who it is, and what a service answers him, or the page that says why there is none."""
+"""A person's visit to a page: who it is, and what a service answers them, or the page that says why there is none."""
 
 from typing import Any
 

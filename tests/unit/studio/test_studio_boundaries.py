@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 
 from services.studio.domain.activity import Activity, ActivityKind, page_of
-from services.studio.domain.boundaries import Boundary, boundaries_of, later_segments
+from services.studio.domain.boundaries import Boundary
+from services.studio.domain.boundary_reading import boundaries_of, later_segments
 from services.studio.web.pages import reading_text
 from shared.clock import utc_now
 from tests.support.scenes import check, end, green, refused, repair, scene, segment
