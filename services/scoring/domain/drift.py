@@ -249,7 +249,7 @@ def _outlook(points: int, trend: Trend | None, crossed_at: int | None, crossing:
     if crossed_at is not None:
         return f"beyond its limit since segment {crossed_at}"
     if trend is None:
-        return f"no slope from {points} segments; {FEWEST_POINTS} are needed"
+        return f"no slope from {points} {'segment' if points == 1 else 'segments'}; {FEWEST_POINTS} are needed"
     if not trend.is_news:
         return f"no trend: the slope over {points} segments may be zero"
     if crossing is None:

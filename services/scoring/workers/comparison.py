@@ -151,7 +151,8 @@ def _named(name: str) -> Iterator[None]:
 
 def _fitted(one: Planes, two: Planes, align: frozenset[Align], found: Comparison) -> Planes:
     if one.bits != two.bits:
-        raise NotComparable(f"the reference has {one.bits} bits, the clip {two.bits}; each depth has its own range")
+        depths = f"the reference has {one.bits} bits, the clip {two.bits}"
+        raise NotComparable(f"{depths}; each depth has its own range, so convert one of them first")
     if min(one.size) < GAUSSIAN_TAPS:
         raise NotComparable(f"frames of {one.size[0]}x{one.size[1]} are too small; {GAUSSIAN_TAPS} pixels are needed")
     if one.size == two.size:

@@ -146,7 +146,9 @@ def test_what_does_not_fit_is_refused_with_the_option_that_helps(tmp_path: Path)
         compare(one, short)
     with pytest.raises(NotComparable, match="160x120, the clip 80x60; --align size"):
         compare(one, small)
-    with pytest.raises(NotComparable, match="8 bits, the clip 10"):
+    with pytest.raises(
+        NotComparable, match="8 bits, the clip 10; each depth has its own range, so convert one of them first"
+    ):
         compare(one, deep, align=frozenset(Align))
     found = compare(one, short, align=frozenset({Align.START}))
     assert (found.frames, found.left_out) == (5, 3)
