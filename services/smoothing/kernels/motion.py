@@ -3,10 +3,7 @@
 import cv2
 import numpy as np
 
-from services.smoothing.kernels.picture import Field, Luma, Planes
-
-SMALLEST_SIDE = 32
-"""Pixels; four flow patches. On anything smaller the flow's pyramid is empty."""
+from services.smoothing.kernels.picture import SMALLEST_SIDE, Field, Luma, Planes
 
 LOCAL_SIGMA = 6.0
 LOCAL_FLOOR = 10.0

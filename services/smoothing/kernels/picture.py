@@ -11,6 +11,9 @@ Luma: TypeAlias = NDArray[np.uint8]
 Field: TypeAlias = NDArray[np.float32]
 Planes: TypeAlias = NDArray[np.float32]
 
+SMALLEST_SIDE = 32
+"""Pixels; four patches of the flow. On anything smaller its pyramid is empty."""
+
 LONG_SIDE = 416
 SHORT_SIDE = 240
 """Largest analysis size, in either orientation: flow at this size costs milliseconds and still resolves 0.1 pixels."""
@@ -27,10 +30,14 @@ def planes(*, rgb: Rgb) -> Planes:
 
 
 def analysis_size(*, width: int, height: int) -> tuple[int, int]:
-    """Width and height that fit into 416 x 240 (or 240 x 416), keeping the shape; never larger than the picture."""
-    long, short = (LONG_SIDE, SHORT_SIDE) if width >= height else (SHORT_SIDE, LONG_SIDE)
-    scale = min(1.0, long / width, short / height)
-    return max(1, round(width * scale)), max(1, round(height * scale))
+    """Width and height that fit into 416 x 240 (or 240 x 416), keeping the shape; never larger than the picture.
+
+    A ribbon stays 32 pixels high, or wide, however long it is then.
+    """
+    across, down = (LONG_SIDE, SHORT_SIDE) if width >= height else (SHORT_SIDE, LONG_SIDE)
+    fitting = min(across / width, down / height)
+    scale = min(1.0, max(fitting, SMALLEST_SIDE / min(width, height)))
+    return round(width * scale), round(height * scale)
 
 
 def at_size(*, rgb: Rgb, size: tuple[int, int]) -> Rgb:

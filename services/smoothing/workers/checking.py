@@ -14,8 +14,7 @@ from services.smoothing.domain import (
     limit_levels,
 )
 from services.smoothing.kernels.disturbance import surprises
-from services.smoothing.kernels.motion import SMALLEST_SIDE
-from services.smoothing.kernels.picture import Luma, Rgb, analysis_size, at_size, luma
+from services.smoothing.kernels.picture import SMALLEST_SIDE, Luma, Rgb, analysis_size, at_size, luma
 from services.smoothing.kernels.reextract import DEFAULT_REACH, KEPT, best_join
 from services.smoothing.kernels.steps import steps
 from shared.video.ends import ClipFacts

@@ -31,6 +31,16 @@ class TestPicture:
         assert analysis_size(width=1080, height=1920) == (234, 416)
         assert analysis_size(width=200, height=100) == (200, 100)
 
+    @pytest.mark.parametrize(
+        ("ribbon", "analysed"), [((2000, 40), (1600, 32)), ((48, 1200), (32, 800)), ((640, 32),) * 2]
+    )
+    def test_motion_can_be_seen_in_a_ribbon(self, ribbon: tuple[int, int], analysed: tuple[int, int]) -> None:
+        size = analysis_size(width=ribbon[0], height=ribbon[1])
+        assert size == analysed
+        picture = at_size(rgb=photograph("coffee"), size=(size[0] + 3, size[1]))
+        field = flow(target=luma(rgb=picture[:, 3:]), source=luma(rgb=picture[:, :-3]), fine=True)
+        assert np.median(field[..., 0]) == pytest.approx(3.0, abs=0.3)
+
     def test_planes_hold_the_luma_and_neutral_chroma_of_grey(self) -> None:
         picture = np.full((8, 8, 3), 77, np.uint8)
         assert np.all(planes(rgb=picture) == np.array([77, 128, 128], np.float32))
