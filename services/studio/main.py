@@ -10,6 +10,7 @@ from services.studio.api.gateway import gateway_router
 from services.studio.api.media import media_router
 from services.studio.api.openapi import Description, install
 from services.studio.api.pages import pages_router, session_router
+from services.studio.api.visits import Instead, show_instead
 from services.studio.domain.browser import ForgedRequest
 from services.studio.domain.routes import UnknownPath
 from services.studio.handlers import Handlers, register
@@ -36,6 +37,7 @@ def build(settings: Settings, *, upstreams: Upstreams | None = None) -> Chassis:
     chassis.problem(ForgedRequest, 403, "Request refused")
     chassis.problem(UnknownPath, 404, "Not found")
     chassis.problem(UpstreamAway, 503, "Not available right now")
+    chassis.app.add_exception_handler(Instead, show_instead)
 
     chassis.include(activity_router(access=access, store=store))
     chassis.include(

@@ -2,7 +2,6 @@
 
 import argparse
 import json
-import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -19,6 +18,7 @@ from services.scoring.adapters.backends import (
     status_of,
 )
 from services.scoring.adapters.identity import IdentityBackend
+from services.scoring.commands.arguments import count, rate, seconds, size
 from services.scoring.commands.fields import FIELDS
 from services.scoring.commands.reports import BadInput, alike, compared, drifted, gates_of, score
 from services.scoring.domain import BackendChoice, Expectation
@@ -78,11 +78,11 @@ def _parser() -> argparse.ArgumentParser:
 def _add_score(commands: "argparse._SubParsersAction[OneLineParser]") -> None:
     command = commands.add_parser("score", description=SCORE)
     add_clip(command, "CLIP", "the clip to measure")
-    command.add_argument("--expect-frames", type=_count, metavar="N", help="how many frames it should have")
-    command.add_argument("--expect-fps", type=_rate, metavar="F", help="how many frames a second it should have")
-    command.add_argument("--expect-size", type=_size, metavar="WxH", help="how large it should be, as 832x480")
+    command.add_argument("--expect-frames", type=count, metavar="N", help="how many frames it should have")
+    command.add_argument("--expect-fps", type=rate, metavar="F", help="how many frames a second it should have")
+    command.add_argument("--expect-size", type=size, metavar="WxH", help="how large it should be, as 832x480")
     text = "how long a picture must stand still to be frozen (%(default)s)"
-    command.add_argument("--freeze-seconds", type=_seconds, default=FREEZE_SECONDS, metavar="S", help=text)
+    command.add_argument("--freeze-seconds", type=seconds, default=FREEZE_SECONDS, metavar="S", help=text)
     _add_judging(command)
     command.add_argument("--series", action="store_true", help="with --json: the value of every frame")
     add_json(command, FIELDS)
@@ -114,7 +114,7 @@ def _add_judging(command: OneLineParser) -> None:
     text = "a picture of who should be seen; may be given more than once, the likest one counts"
     command.add_argument("--identity", type=Path, action="append", default=[], metavar="IMAGE", help=text)
     text = "frames a second of a folder of pictures (%(default)s)"
-    command.add_argument("--fps", type=_rate, default=24.0, metavar="F", help=text)
+    command.add_argument("--fps", type=rate, default=24.0, metavar="F", help=text)
     text = """limits of your own in place of the built-in ones, as JSON: {"sharpness": {"fail_below": 0.1}}"""
     command.add_argument("--gates", type=Path, metavar="FILE", help=text)
 
@@ -128,39 +128,6 @@ def _add_identity(commands: "argparse._SubParsersAction[OneLineParser]") -> None
     command.add_argument("--status", action="store_true", help=text)
     add_json(command, FIELDS)
     command.set_defaults(run=_run_identity)
-
-
-def _size(text: str) -> tuple[int, int]:
-    found = re.fullmatch(r"([1-9]\d{0,4})x([1-9]\d{0,4})", text)
-    if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a size such as 832x480")
-    return int(found[1]), int(found[2])
-
-
-def _count(text: str) -> int:
-    if re.fullmatch(r"[1-9]\d{0,8}", text) is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of frames")
-    return int(text)
-
-
-def _rate(text: str) -> float:
-    try:
-        rate = float(text)
-    except ValueError:
-        rate = 0.0
-    if not 0 < rate <= 1000:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a frame rate")
-    return rate
-
-
-def _seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds <= 3600:
-        raise argparse.ArgumentTypeError(f"{text!r} is not a number of seconds")
-    return seconds
 
 
 def _run_score(options: argparse.Namespace) -> None:

@@ -8,7 +8,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from services.studio.adapters.upstream import UpstreamAway, Upstreams
 from services.studio.api.access import Access, Caller
-from services.studio.api.visits import bearer, read, signed_in
+from services.studio.api.visits import Visits, bearer
 from services.studio.domain.boundaries import SceneBoundaries
 from services.studio.domain.boundary_reading import boundaries_of, later_segments, scene_line
 from services.studio.domain.routes import Owner
@@ -22,31 +22,21 @@ Id = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 def boundary_pages_router(*, access: Access, upstreams: Upstreams, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    visits = Visits(access=access, upstreams=upstreams, pages=pages)
 
     @router.get("/scenes")
     async def scenes(request: Request) -> Response:
-        caller = await signed_in(access, request)
-        if isinstance(caller, Response):
-            return caller
+        caller = await visits.visitor(request)
         query = f"purpose=scene&limit={RECENT_SCENES}"
-        found = await read(upstreams, pages, caller, Owner.DISPATCH, "/api/scenes", query=query)
-        if isinstance(found, Response):
-            return found
+        found = await visits.read(caller, Owner.DISPATCH, "/api/scenes", query=query)
         return pages.scenes([scene_line(scene) for scene in found["items"]], actor=caller.actor.name)
 
     @router.get("/scenes/{scene_id}/boundaries")
     async def boundaries(scene_id: Id, request: Request) -> Response:
-        caller = await signed_in(access, request)
-        if isinstance(caller, Response):
-            return caller
-        scene = await read(upstreams, pages, caller, Owner.DISPATCH, f"/api/scenes/{scene_id}")
-        if isinstance(scene, Response):
-            return scene
-        try:
+        caller = await visits.visitor(request)
+        scene = await visits.read(caller, Owner.DISPATCH, f"/api/scenes/{scene_id}")
+        with visits.reaching(caller):
             view = await _joined(upstreams, caller, scene)
-        except UpstreamAway as error:
-            actor = caller.actor.name
-            return pages.message(status=503, title="Not available right now", detail=str(error), actor=actor)
         return pages.boundaries(view, actor=caller.actor.name, role=caller.actor.role)
 
     @router.get("/scenes/{scene_id}/boundaries/progress")
@@ -65,16 +55,13 @@ def boundary_pages_router(*, access: Access, upstreams: Upstreams, pages: Pages)
 
 def segment_pages_router(*, access: Access, upstreams: Upstreams, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    visits = Visits(access=access, upstreams=upstreams, pages=pages)
 
     @router.get("/segments/{segment_id}/boundaries")
     async def boundaries_of_segment(segment_id: Id, request: Request) -> Response:
         """Where a segment's boundaries are shown: beside the others of its scene."""
-        caller = await signed_in(access, request)
-        if isinstance(caller, Response):
-            return caller
-        segment = await read(upstreams, pages, caller, Owner.DISPATCH, f"/api/segments/{segment_id}")
-        if isinstance(segment, Response):
-            return segment
+        caller = await visits.visitor(request)
+        segment = await visits.read(caller, Owner.DISPATCH, f"/api/segments/{segment_id}")
         anchor = max(2, segment["position"])
         return RedirectResponse(f"/scenes/{segment['scene_id']}/boundaries#b{anchor}", status_code=303)
 

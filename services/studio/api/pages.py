@@ -7,7 +7,7 @@ from fastapi.responses import JSONResponse, RedirectResponse, Response
 
 from services.studio.adapters.upstream import Upstreams
 from services.studio.api.access import COOKIE, Access, Caller, NotSignedIn
-from services.studio.api.visits import bearer, read, signed_in
+from services.studio.api.visits import Visits, bearer
 from services.studio.domain.activity import page_of
 from services.studio.domain.browser import check_same_site, safe_return_path
 from services.studio.domain.reading import rollback_view, run_line, run_view
@@ -28,15 +28,12 @@ RunId = Annotated[int, Path(ge=1, le=2**63 - 1)]
 
 def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: Pages) -> APIRouter:
     router = APIRouter(include_in_schema=False)
+    visits = Visits(access=access, upstreams=upstreams, pages=pages)
 
     @router.get("/")
     async def index(request: Request) -> Response:
-        caller = await signed_in(access, request)
-        if isinstance(caller, Response):
-            return caller
-        runs = await read(upstreams, pages, caller, Owner.REGRESSION, RUNS, query=f"limit={RECENT_RUNS}")
-        if isinstance(runs, Response):
-            return runs
+        caller = await visits.visitor(request)
+        runs = await visits.read(caller, Owner.REGRESSION, RUNS, query=f"limit={RECENT_RUNS}")
         return pages.index(
             runs=[run_line(run) for run in runs["items"]],
             activity=[
@@ -53,12 +50,8 @@ def pages_router(*, access: Access, upstreams: Upstreams, store: Store, pages: P
 
     @router.get("/reports/regression/{run_id}")
     async def report(run_id: RunId, request: Request) -> Response:
-        caller = await signed_in(access, request)
-        if isinstance(caller, Response):
-            return caller
-        answer = await read(upstreams, pages, caller, Owner.REGRESSION, f"{RUNS}/{run_id}/report")
-        if isinstance(answer, Response):
-            return answer
+        caller = await visits.visitor(request)
+        answer = await visits.read(caller, Owner.REGRESSION, f"{RUNS}/{run_id}/report")
         return pages.report(run_view(answer), actor=caller.actor.name, role=caller.actor.role)
 
     @router.get("/reports/regression/{run_id}/progress")

@@ -21,9 +21,9 @@ from services.studio.cli import (
     stack,
 )
 from services.studio.cli.client import ApiProblem, ConnectionProblem
+from shared.command_line import EXIT_PROBLEM
 
 EXIT_DEGRADED = 1
-EXIT_PROBLEM = 2
 
 
 def build() -> typer.Typer:

@@ -11,7 +11,8 @@ from typing import Any
 import typer
 from typer.core import TyperCommand
 
-EXIT_PROBLEM = 2
+from shared.command_line import EXIT_PROBLEM
+
 PATIENCE_SECONDS = 10.0
 """For a program that was stopped by Ctrl-C to put away what it was writing; then it is killed."""
 

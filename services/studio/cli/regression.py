@@ -18,11 +18,11 @@ from services.studio.cli.junit import junit_xml
 from services.studio.cli.text import console, print_run, words
 from services.studio.domain.reading import run_line, run_view
 from services.studio.domain.report import RunView
+from shared.command_line import EXIT_PROBLEM
 
 RUNS = "/api/regression/runs"
 POLL_SECONDS = 0.5
 EXIT_DEGRADED = 1
-EXIT_PROBLEM = 2
 
 Json = Annotated[bool, typer.Option("--json", help="print one JSON document")]
 RunId = Annotated[int, typer.Argument(min=1, help="the run's number")]
