@@ -140,8 +140,15 @@ def asset_named(client: Client, name: str) -> dict[str, Any]:
     return found[0]
 
 
-def asset_id(client: Client, kind: str, name: str) -> int:
-    """Of an asset that can be rendered with. Raises ApiProblem also for one without a version."""
+def asset_ids(client: Client, **names: str | None) -> dict[str, Any]:
+    """`workflow`, `lora` and `model` by their names, as the API wants their numbers; None is left out.
+
+    Raises ApiProblem also for an asset without a version: it cannot be rendered with.
+    """
+    return {f"{kind}_id": _asset_id(client, kind, name) for kind, name in names.items() if name is not None}
+
+
+def _asset_id(client: Client, kind: str, name: str) -> int:
     asset = asset_named(client, f"{kind}:{name}")
     if not asset["version_count"]:
         raise ApiProblem(409, "No version", f"{kind} {name!r} has no version yet; `rushes asset publish` makes one")

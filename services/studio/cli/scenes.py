@@ -12,7 +12,7 @@ from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
 from services.studio.cli.given import Parameters, Tier, json_object
 from services.studio.cli.progress import follow
-from services.studio.cli.regression import asset_id
+from services.studio.cli.regression import asset_ids
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -63,8 +63,7 @@ def build() -> typer.Typer:
         with Target.from_environment().client() as client:
             body["character_id"] = named(client, "/api/characters", character)["id"]
             body["scene_type_id"] = named(client, "/api/scene-types", scene_type)["id"]
-            given = {"workflow": workflow, "lora": lora, "model": model}
-            body |= {f"{kind}_id": asset_id(client, kind, one) for kind, one in given.items() if one is not None}
+            body |= asset_ids(client, workflow=workflow, lora=lora, model=model)
             made = client.post("/api/scenes", body)
             print(f"scene {made['id']} {name} is {'planned' if paused else 'being rendered'}")
             if wait:

@@ -14,7 +14,7 @@ from services.studio.cli.client import Client
 from services.studio.cli.connection import Target
 from services.studio.cli.given import Parameters, Tier, json_file, json_object
 from services.studio.cli.progress import follow
-from services.studio.cli.regression import asset_id
+from services.studio.cli.regression import asset_ids
 from services.studio.cli.text import console
 
 Json = Annotated[bool, typer.Option("--json", help="print JSON")]
@@ -59,7 +59,7 @@ def _add_making(app: typer.Typer) -> None:
     ) -> None:
         otherwise = _otherwise(parameters, tier=tier, seed=seed, prompt=prompt, cfg=cfg)
         with Target.from_environment().client() as client:
-            body = _assets(client, workflow=workflow, lora=lora, model=model) | otherwise
+            body = asset_ids(client, workflow=workflow, lora=lora, model=model) | otherwise
             _rendered(client, client.post(f"/api/scenes/{scene}/test-shot", body), wait=wait)
 
     @app.command(help="Render two or three seconds of a character in a kind of scene, before there is a scene.")
@@ -82,7 +82,7 @@ def _add_making(app: typer.Typer) -> None:
                 "character_id": named(client, "/api/characters", character)["id"],
                 "scene_type_id": named(client, "/api/scene-types", scene_type)["id"],
             }
-            body |= _assets(client, workflow=workflow, lora=lora, model=model) | otherwise
+            body |= asset_ids(client, workflow=workflow, lora=lora, model=model) | otherwise
             _rendered(client, client.post("/api/test-shots", body), wait=wait)
 
     @app.command(help="Make a shot the first segment of a scene.")
@@ -140,7 +140,7 @@ def _add_reading(app: typer.Typer) -> None:
         json: Json = False,
     ) -> None:
         with Target.from_environment().client() as client:
-            wanted = _assets(client, workflow=workflow, lora=lora, model=None)
+            wanted = asset_ids(client, workflow=workflow, lora=lora, model=None)
             wanted |= {"sort": sort.value, "creator": creator}
             wanted |= {} if promoted is None else {"promoted": str(promoted).lower()}
             for name, path, given in (
@@ -179,12 +179,6 @@ def _print_plan(plan: dict[str, Any]) -> None:
         print(f"skipped: character {one['character_id']}, {one['configuration']}: {one['reason']}")
     if plan["batch_id"] is not None:
         print(f"batch {plan['batch_id']}")
-
-
-def _assets(client: Client, **names: str | None) -> dict[str, Any]:
-    """`workflow`, `lora` and `model` by their names, as the API wants their numbers."""
-    given = {kind: name for kind, name in names.items() if name is not None}
-    return {f"{kind}_id": asset_id(client, kind, name) for kind, name in given.items()}
 
 
 def _otherwise(
